@@ -1,0 +1,8 @@
+//! conduit: a Matrix homeserver for small machines.
+//!
+//! The folders and what each may use are described in `ARCHITECTURE.md`; arrows point only downward:
+//! `server` → `api` → services (`sync`, `push`, `rooms`, `users`) → `state`, `storage` → `matrix`.
+
+pub mod config;
+pub mod matrix;
+pub mod state;

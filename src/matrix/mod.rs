@@ -1,0 +1,1 @@
+//! Protocol rules with no I/O.
