@@ -3,6 +3,8 @@
 //! The folders and what each may use are described in `ARCHITECTURE.md`; arrows point only downward:
 //! `server` → `api` → services (`sync`, `push`, `rooms`, `users`) → `state`, `storage` → `matrix`.
 
+pub mod api;
 pub mod config;
 pub mod matrix;
 pub mod state;
+pub mod storage;

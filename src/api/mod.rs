@@ -1,0 +1,29 @@
+//! HTTP to service calls and back.
+//!
+//! A handler extracts, calls one service, answers. Errors become errcodes in one place ([`error`]), a
+//! request is parsed by its ruma type ([`request`]), service code runs off the runtime's threads
+//! ([`blocking`]), and no answer to a request that may have written leaves before what was written is
+//! durable ([`durability`]). Nothing here knows tables.
+
+pub mod blocking;
+pub mod client;
+pub mod durability;
+pub mod error;
+pub mod request;
+pub mod routes;
+pub mod state;
+
+pub use error::ApiError;
+pub use request::{Ruma, RumaResponse};
+pub use state::ApiState;
+
+/// What a handler answers.
+pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
+
+/// All endpoints, with their services; the server wraps them in its middleware.
+pub fn router(state: ApiState) -> axum::Router {
+    let endpoints = client::routes(routes::Routes::new());
+    let router = endpoints.into_router().fallback(routes::unknown_endpoint);
+    let durability = axum::middleware::from_fn_with_state(state.storage.clone(), durability::await_durable);
+    router.layer(durability).with_state(state)
+}

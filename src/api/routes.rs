@@ -1,0 +1,70 @@
+//! Which handler serves which request.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodFilter, MethodRouter},
+};
+use ruma::api::{IncomingRequest, path_builder::PathBuilder};
+
+use super::{ApiError, ApiState};
+
+/// Collects endpoints by path: every path of a request's ruma type, old and new.
+#[derive(Default)]
+pub struct Routes {
+    paths: BTreeMap<String, MethodRouter<ApiState>>,
+}
+
+impl Routes {
+    /// No endpoints.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Serves the requests of type `R`, on all the paths it has had, with `handler`.
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "it adds an endpoint, not a number")]
+    pub fn add<R, H, T>(mut self, handler: H) -> Self
+    where
+        R: IncomingRequest,
+        H: Handler<T, ApiState>,
+        T: 'static,
+    {
+        for path in R::PATH_BUILDER.all_paths() {
+            self = self.add_at(R::METHOD, path, handler.clone());
+        }
+        self
+    }
+
+    /// Serves one path that no ruma type knows.
+    #[must_use]
+    pub fn add_at<H, T>(mut self, method: http::Method, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, ApiState>,
+        T: 'static,
+    {
+        let Ok(filter) = MethodFilter::try_from(method) else { return self };
+        let at = self.paths.remove(path).unwrap_or_default();
+        self.paths.insert(path.to_owned(), at.on(filter, handler));
+        self
+    }
+
+    /// The endpoints as a router; a known path with a wrong method answers 405.
+    pub fn into_router(self) -> Router<ApiState> {
+        self.paths.into_iter().fold(Router::new(), |router, (path, methods)| {
+            router.route(&path, methods.fallback(wrong_method))
+        })
+    }
+}
+
+/// Answers requests for paths that nothing serves.
+pub async fn unknown_endpoint() -> ApiError {
+    ApiError::unrecognized()
+}
+
+async fn wrong_method() -> ApiError {
+    let kind = ruma::api::error::ErrorKind::Unrecognized;
+    ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, kind, "This path does not take this method")
+}

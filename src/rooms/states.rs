@@ -1,0 +1,147 @@
+//! States by root: the state tree over the store's table of nodes.
+
+use std::{convert::Into, sync::Arc};
+
+use super::RoomError;
+use crate::{
+    state::tree::{CachedSource, NodeCache, NodeHash, NodeSource, StateRoot, StateTree, TreeError},
+    storage::{
+        Read, ShortEventId, ShortStateKeyId, Storage, StorageError, Transaction, tables::STATE_NODES,
+    },
+};
+
+/// The table of nodes, as any reader sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct TableNodes<'r, R>(&'r R);
+
+impl<R: Read> NodeSource for TableNodes<'_, R> {
+    type Error = StorageError;
+
+    fn node(&self, hash: &NodeHash) -> Result<Option<Arc<[u8]>>, StorageError> {
+        Ok(self.0.get(&STATE_NODES, hash.as_bytes())?.map(Into::into))
+    }
+}
+
+type Tree<'r, R> = StateTree<CachedSource<TableNodes<'r, R>>>;
+
+/// Reads and changes states. Cheap to clone.
+#[derive(Clone)]
+pub struct RoomStates {
+    storage: Storage,
+    cache: Arc<NodeCache>,
+}
+
+impl std::fmt::Debug for RoomStates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RoomStates").finish_non_exhaustive()
+    }
+}
+
+/// One difference between two states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateDifference {
+    /// The event type and state key.
+    pub key: ShortStateKeyId,
+    /// The event before, if any.
+    pub before: Option<ShortEventId>,
+    /// The event after, if any.
+    pub after: Option<ShortEventId>,
+}
+
+impl RoomStates {
+    /// States of `storage`, with a cache of nodes of at most `cache_bytes`.
+    pub fn new(storage: Storage, cache_bytes: usize) -> Self {
+        Self { storage, cache: Arc::new(NodeCache::new(cache_bytes)) }
+    }
+
+    fn tree<'r, R: Read>(&self, reader: &'r R) -> Tree<'r, R> {
+        StateTree::new(CachedSource::new(self.cache.clone(), TableNodes(reader)))
+    }
+
+    /// The event that holds a key in a state.
+    pub fn get(
+        &self,
+        root: StateRoot,
+        event_type: &str,
+        state_key: &str,
+    ) -> Result<Option<ShortEventId>, RoomError> {
+        match self.storage.short_state_key_id(event_type, state_key)? {
+            Some(key) => self.get_short(root, key),
+            None => Ok(None),
+        }
+    }
+
+    /// The event that holds a key in a state.
+    pub fn get_short(
+        &self,
+        root: StateRoot,
+        key: ShortStateKeyId,
+    ) -> Result<Option<ShortEventId>, RoomError> {
+        Ok(self.tree(&self.storage).get(root, key.0)?.map(ShortEventId))
+    }
+
+    /// The events that hold several keys, in their order.
+    pub fn get_many(
+        &self,
+        root: StateRoot,
+        keys: &[ShortStateKeyId],
+    ) -> Result<Vec<Option<ShortEventId>>, RoomError> {
+        let keys: Vec<u64> = keys.iter().map(|key| key.0).collect();
+        let found = self.tree(&self.storage).get_many(root, &keys)?;
+        Ok(found.into_iter().map(|event| event.map(ShortEventId)).collect())
+    }
+
+    /// All of a state but its members: what a room's cost must not grow with.
+    pub fn without_members(
+        &self,
+        root: StateRoot,
+    ) -> Result<Vec<(ShortStateKeyId, ShortEventId)>, RoomError> {
+        self.range(root, ..ShortStateKeyId::FIRST_MEMBER.0)
+    }
+
+    /// A state's members. Walks them all: only for requests that ask for all members.
+    pub fn members(&self, root: StateRoot) -> Result<Vec<(ShortStateKeyId, ShortEventId)>, RoomError> {
+        self.range(root, ShortStateKeyId::FIRST_MEMBER.0..)
+    }
+
+    fn range(
+        &self,
+        root: StateRoot,
+        keys: impl std::ops::RangeBounds<u64>,
+    ) -> Result<Vec<(ShortStateKeyId, ShortEventId)>, RoomError> {
+        let tree = self.tree(&self.storage);
+        tree.range(root, keys)
+            .map(|entry| Ok(entry.map(|(key, event)| (ShortStateKeyId(key), ShortEventId(event)))?))
+            .collect()
+    }
+
+    /// What differs between two states; costs the difference.
+    pub fn diff(&self, before: StateRoot, after: StateRoot) -> Result<Vec<StateDifference>, RoomError> {
+        let tree = self.tree(&self.storage);
+        tree.diff(before, after)
+            .map(|entry| {
+                let entry = entry?;
+                Ok(StateDifference {
+                    key: ShortStateKeyId(entry.key),
+                    before: entry.left.map(ShortEventId),
+                    after: entry.right.map(ShortEventId),
+                })
+            })
+            .collect()
+    }
+
+    /// The state with one key set; its new nodes go into the transaction.
+    pub fn set(
+        &self,
+        transaction: &mut Transaction<'_>,
+        root: StateRoot,
+        key: ShortStateKeyId,
+        event: ShortEventId,
+    ) -> Result<StateRoot, TreeError<StorageError>> {
+        let update = self.tree(transaction).set(root, key.0, event.0)?;
+        for (hash, bytes) in &update.nodes {
+            transaction.put(&STATE_NODES, hash.as_bytes(), bytes);
+        }
+        Ok(update.root)
+    }
+}

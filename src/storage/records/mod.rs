@@ -1,0 +1,5 @@
+//! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
+
+mod rooms;
+
+pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};

@@ -1,0 +1,97 @@
+//! The one list of all tables: number, name, family, key, value, purpose.
+//!
+//! A table's number is the first byte of its keys and is never reused. Numbers are given by subject: 0–19
+//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push. A new table needs
+//! a line here and, when it changes what an older database holds, a migration.
+
+use ruma::{OwnedDeviceId, OwnedRoomAliasId};
+use serde_json::value::RawValue;
+
+use super::{
+    engine::Family,
+    records::{EventMeta, Membership, MembershipRow, RoomHead, RoomRecord},
+    short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
+    table::{Table, TableInfo},
+    value::Json,
+};
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])+ $number:literal $name:ident in $family:ident: $key:ty => $value:ty;)*) => {
+        $(
+            $(#[doc = $doc])+
+            pub const $name: Table<$key, $value> = Table::new(TableInfo {
+                number: $number,
+                name: stringify!($name),
+                family: Family::$family,
+                purpose: concat!($($doc),+),
+            });
+        )*
+
+        /// Every table.
+        pub const ALL: &[TableInfo] = &[$($name.info),*];
+    };
+}
+
+tables! {
+    /// The schema version.
+    1 SCHEMA in Index: () => u64;
+    /// The numbers last handed out: 0 the stream position, 1 and up the short ids by kind.
+    2 COUNTERS in Index: u8 => u64;
+    /// Kind and identifier to short id.
+    3 SHORT_IDS in Index: (u8, String) => u64;
+    /// Kind and short id to identifier.
+    4 SHORT_ID_TEXTS in Index: (u8, u64) => String;
+    /// State tree nodes by content hash.
+    5 STATE_NODES in State: [u8; 16] => Vec<u8>;
+
+    /// What never changes about a room.
+    20 ROOMS in Index: ShortRoomId => Json<RoomRecord>;
+    /// Where each room's history ends.
+    21 ROOM_HEADS in Index: ShortRoomId => RoomHead;
+    /// Events as canonical JSON (redacted ones in their redacted form).
+    22 EVENT_JSON in Events: ShortEventId => Vec<u8>;
+    /// What this server knows of each event.
+    23 EVENT_META in Index: ShortEventId => EventMeta;
+    /// A room's events in order, with the position at which clients could see each.
+    24 TIMELINE in Timeline: (ShortRoomId, TimelineKey) => (ShortEventId, StreamPosition);
+    /// Each user's current membership of each room.
+    25 MEMBERSHIPS in Timeline: (ShortUserId, ShortRoomId) => MembershipRow;
+    /// Each room's members by membership, with the member event.
+    26 ROOM_MEMBERS in Timeline: (ShortRoomId, Membership, ShortUserId) => ShortEventId;
+    /// The joined members of a room that have an account here.
+    27 LOCAL_MEMBERS in Timeline: (ShortRoomId, ShortUserId) => ();
+    /// How many members of a room are joined and invited.
+    28 MEMBER_COUNTS in Index: ShortRoomId => (u64, u64);
+    /// The state shown to a user who is invited to a room or knocks on it: stripped events as JSON.
+    29 STRIPPED_STATE in Timeline: (ShortUserId, ShortRoomId) => Json<Vec<Box<RawValue>>>;
+    /// Room aliases of this server: the room, and who made the alias.
+    30 ALIASES in Index: OwnedRoomAliasId => (ShortRoomId, ShortUserId);
+    /// Each room's aliases of this server.
+    31 ROOM_ALIASES in Timeline: (ShortRoomId, OwnedRoomAliasId) => ();
+    /// Rooms listed in the public directory.
+    32 PUBLIC_ROOMS in Timeline: ShortRoomId => ();
+    /// Transaction ids of sent events, so that a repeated request answers with the first one's event.
+    33 TRANSACTION_IDS in Users: (ShortUserId, OwnedDeviceId, String) => ShortEventId;
+    /// The device and transaction id an event was sent with.
+    34 EVENT_TRANSACTIONS in Users: ShortEventId => (OwnedDeviceId, String);
+
+    /// Each room's newest change, ordered by position.
+    100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;
+    /// The position of each room's row in ROOM_CHANGES.
+    101 ROOM_CHANGE_POSITIONS in Index: ShortRoomId => StreamPosition;
+    /// Each change of a local user's own membership, in order.
+    102 OWN_MEMBERSHIP_CHANGES in Stream: (ShortUserId, StreamPosition) => ShortRoomId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use std::collections::HashSet;
+
+    #[test]
+    fn numbers_are_given_once() {
+        let numbers: HashSet<_> = ALL.iter().map(|table| table.number).collect();
+        assert_eq!(numbers.len(), ALL.len());
+        assert!(ALL.iter().all(|table| table.number != u8::MAX), "255 has no successor to bound a scan");
+    }
+}
