@@ -19,6 +19,8 @@ pub mod limits;
 mod memory;
 mod read;
 pub mod records;
+#[cfg(test)]
+mod recovery_tests;
 mod rocks;
 mod schema;
 mod short_ids;
