@@ -1,1 +1,25 @@
-//! Protocol rules with no I/O.
+//! The rules of the Matrix protocol, with no I/O.
+//!
+//! This folder knows what an event is in every room version 1 to 12, how it is hashed, signed, redacted
+//! and shown to clients, and who may send it. It never reads a clock, a disk, the network or a source of
+//! randomness; it holds no state. What differs between room versions stands in ruma's
+//! `RoomVersionRules`, which [`room_versions::rules`] returns. Its main type is [`event::Event`].
+
+pub mod auth_rules;
+pub mod builder;
+pub mod canonical_json;
+pub mod client_format;
+pub mod event;
+pub mod hashes;
+pub mod ids;
+pub mod limits;
+pub mod power_levels;
+mod raw_object;
+pub mod redaction;
+pub mod room_versions;
+pub mod signing;
+
+pub use auth_rules::{AuthError, AuthRefusal, AuthState};
+pub use builder::{EventDraft, EventReference};
+pub use event::Event;
+pub use signing::SigningKey;
