@@ -193,3 +193,6 @@ fn references_json(references: &[EventReference], rules: &RoomVersionRules) -> R
     out.push(']');
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,6 @@ fn write_redaction_content(
     out.push_str(&content.to_json());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -411,3 +411,6 @@ pub fn create_event_id_of_room(room_id: &RoomId) -> Option<OwnedEventId> {
     let hash = room_id.as_str().strip_prefix('!')?;
     OwnedEventId::try_from(format!("${hash}")).ok()
 }
+
+#[cfg(test)]
+mod tests;

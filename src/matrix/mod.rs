@@ -18,6 +18,8 @@ mod raw_object;
 pub mod redaction;
 pub mod room_versions;
 pub mod signing;
+#[cfg(test)]
+mod test_rooms;
 
 pub use auth_rules::{AuthError, AuthRefusal, AuthState};
 pub use builder::{EventDraft, EventReference};

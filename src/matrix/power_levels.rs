@@ -327,3 +327,6 @@ impl RoomPowerLevels {
         Ok(self.user_level(redactor)? >= self.level(LevelField::Redact)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

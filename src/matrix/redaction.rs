@@ -89,3 +89,6 @@ fn is_content_key_kept(event_type: &str, key: &str, rules: &RedactionRules) -> b
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

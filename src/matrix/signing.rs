@@ -370,3 +370,6 @@ pub(super) fn json_to_sign(object: &CanonicalJsonObject) -> Result<String, Canon
     object.retain(|key| !matches!(key, "signatures" | "unsigned"));
     Ok(object.to_json())
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ pub fn check_state_dependent<S: AuthState>(event: &Event, rules: &RoomVersionRul
     // 11. Otherwise, allow.
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
