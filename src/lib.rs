@@ -6,5 +6,6 @@
 pub mod api;
 pub mod config;
 pub mod matrix;
+pub mod rooms;
 pub mod state;
 pub mod storage;

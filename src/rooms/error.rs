@@ -1,10 +1,6 @@
 //! What can go wrong with rooms.
 
-use crate::{
-    matrix::event::EventFormatError,
-    state::tree::TreeError,
-    storage::StorageError,
-};
+use crate::{matrix::event::EventFormatError, state::tree::TreeError, storage::StorageError};
 
 /// An error of the rooms' services.
 #[derive(Debug, thiserror::Error)]

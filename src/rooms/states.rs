@@ -5,9 +5,7 @@ use std::{convert::Into, sync::Arc};
 use super::RoomError;
 use crate::{
     state::tree::{CachedSource, NodeCache, NodeHash, NodeSource, StateRoot, StateTree, TreeError},
-    storage::{
-        Read, ShortEventId, ShortStateKeyId, Storage, StorageError, Transaction, tables::STATE_NODES,
-    },
+    storage::{Read, ShortEventId, ShortStateKeyId, Storage, StorageError, Transaction, tables::STATE_NODES},
 };
 
 /// The table of nodes, as any reader sees it.
@@ -120,11 +118,11 @@ impl RoomStates {
         let tree = self.tree(&self.storage);
         tree.diff(before, after)
             .map(|entry| {
-                let entry = entry?;
+                let (key, before, after) = entry?;
                 Ok(StateDifference {
-                    key: ShortStateKeyId(entry.key),
-                    before: entry.left.map(ShortEventId),
-                    after: entry.right.map(ShortEventId),
+                    key: ShortStateKeyId(key),
+                    before: before.map(ShortEventId),
+                    after: after.map(ShortEventId),
                 })
             })
             .collect()

@@ -38,7 +38,7 @@ pub use database::{Durability, Storage, StorageOptions};
 pub use engine::{Direction, Engine, EngineError, Family, Row, RowIterator, RowReader, RowWrite};
 pub use error::StorageError;
 pub use memory::MemoryEngine;
-pub use read::Read;
+pub use read::{Read, TypedRows};
 pub use rocks::{MemoryShares, RocksEngine};
 pub use schema::SCHEMA_VERSION;
 pub use short_ids::{

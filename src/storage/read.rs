@@ -15,6 +15,9 @@ use super::{
     value::Value,
 };
 
+/// The decoded rows of a range.
+pub type TypedRows<'a, K, V> = Box<dyn Iterator<Item = Result<(K, V), StorageError>> + 'a>;
+
 /// Reads rows.
 pub trait Read {
     /// The bytes behind a key.
@@ -69,14 +72,15 @@ pub trait Read {
 
     /// The rows of a range. A row that can't be decoded is logged and skipped, so that one bad row never
     /// hides the others; a failing engine ends the scan with its error.
-    fn scan<K: Key, V: Value>(
-        &self,
+    fn scan<'a, K: Key + 'a, V: Value + 'a>(
+        &'a self,
         table: &Table<K, V>,
         range: &KeyRange,
         direction: Direction,
-    ) -> impl Iterator<Item = Result<(K, V), StorageError>> {
+    ) -> TypedRows<'a, K, V> {
         let info = table.info;
-        self.raw_scan(info.family, &range.lower, range.upper.as_deref(), direction).filter_map(move |row| {
+        let rows = self.raw_scan(info.family, &range.lower, range.upper.as_deref(), direction);
+        Box::new(rows.filter_map(move |row| {
             let (key, value) = match row {
                 Ok(row) => row,
                 Err(e) => return Some(Err(e.into())),
@@ -89,7 +93,7 @@ pub trait Read {
                 .inspect_err(|e| tracing::error!(table = info.name, ?key, "a corrupt row is skipped: {e}"))
                 .ok()
                 .map(Ok)
-        })
+        }))
     }
 
     /// The short id of a room, if this server knows the room.
