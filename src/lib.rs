@@ -6,6 +6,8 @@
 pub mod api;
 pub mod config;
 pub mod matrix;
+pub mod net;
 pub mod rooms;
+pub mod server;
 pub mod state;
 pub mod storage;

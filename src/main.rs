@@ -1,2 +1,97 @@
-//! Process entry.
-fn main() {}
+//! Process entry: the command line, the log, and running the server.
+
+use std::{
+    error::Error,
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use conduit::{
+    config::{Config, ENV_CONFIG_FILE, example_toml, try_out::TryOut},
+    server::{self, logging},
+};
+
+/// Small, fast and of even memory use; it asks the system for its page size, so one binary serves
+/// kernels with pages of 4, 16 and 64 KiB.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A lightweight Matrix homeserver. Without a configuration it starts a server to try out on this
+/// machine.
+#[derive(Debug, Parser)]
+#[command(name = "conduit", version)]
+struct CommandLine {
+    /// The configuration file (or set CONDUIT_CONFIG)
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print an example configuration with every option
+    ExampleConfig,
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(io::stderr(), &format!("conduit: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command_line: CommandLine) -> Result<(), Box<dyn Error>> {
+    match command_line.command {
+        Some(Command::ExampleConfig) => say(io::stdout(), &example_toml()),
+        None => serve(command_line.config)?,
+    }
+    Ok(())
+}
+
+/// Runs the server; where nothing is configured, the try-out server.
+fn serve(config_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+    let config = match find_config(config_file)? {
+        Found::Config(config) => config,
+        Found::TryOut(try_out, config) => {
+            say(io::stdout(), &try_out.next_steps(&config));
+            config
+        }
+    };
+    logging::init(&config.log)?;
+    Ok(server::run(*config)?)
+}
+
+/// A configuration, and where it is from.
+enum Found {
+    Config(Box<Config>),
+    TryOut(TryOut, Box<Config>),
+}
+
+/// Reads the configuration from the file, if one is named, and the environment. If neither says what the
+/// server's name is, it is a try-out.
+fn find_config(config_file: Option<PathBuf>) -> Result<Found, Box<dyn Error>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    // What is not text is read as far as it is: it will be refused with the option's name.
+    let lossy = |text: OsString| text.to_string_lossy().into_owned();
+    let environment = || std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+    let config_file = config_file.or_else(|| variable(ENV_CONFIG_FILE).map(PathBuf::from));
+    if config_file.is_some() || variable("CONDUIT_SERVER_NAME").is_some() {
+        return Ok(Found::Config(Box::new(Config::load(config_file.as_deref(), environment())?)));
+    }
+    let try_out = TryOut::prepare(TryOut::default_folder(variable)?)?;
+    let config = Config::load(Some(&try_out.config_file), environment())?;
+    Ok(Found::TryOut(try_out, Box::new(config)))
+}
+
+/// Writes to a person. That nobody reads on (`conduit example-config | head`) is no error of ours.
+fn say(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}

@@ -1,1 +1,185 @@
-//! Typed configuration.
+//! The server's configuration: one typed value, read once at start from a TOML file and `CONDUIT_*`
+//! environment variables.
+//!
+//! Each option is declared once, below: its name, type, default, bounds and documentation. The reader
+//! (`load`), the error messages and `conduit-example.toml` (`example`) all follow from that
+//! declaration. Nothing here opens a socket or the database, and nothing here knows another module of
+//! ours. The main type is [`Config`].
+
+mod error;
+mod example;
+mod load;
+pub mod memory;
+mod options;
+pub mod try_out;
+mod values;
+
+use std::path::PathBuf;
+
+use ruma::{OwnedServerName, RoomVersionId, server_name};
+
+pub use self::{
+    error::{ConfigError, Problem},
+    example::example_toml,
+    load::ENV_CONFIG_FILE,
+    options::{Bounds, Input, OptionDoc, Refusal, Setting, Value},
+    values::{
+        AddressRange, BaseUrl, Durability, FileMode, ListenAddress, LogFilter, LogFormat, RegistrationToken,
+        Secret,
+    },
+};
+use self::{memory::MemoryLimits, options::options};
+
+/// Bytes in one MiB.
+const MIB: u64 = 1024 * 1024;
+
+options! {
+    /// Everything that an operator can set.
+    pub struct Config {
+        /// The name of this server: the part after the colon in the ids of its users and rooms. It can
+        /// never be changed once the database exists.
+        server_name: OwnedServerName = server_name!("localhost").to_owned(), example "\"example.org\"";
+
+        /// The folder that holds the database. A second server on the same folder is refused.
+        data_dir: PathBuf = PathBuf::from("/var/lib/conduit");
+
+        /// Where to listen: any number of addresses with port, and of Unix sockets.
+        listen: Vec<ListenAddress> = vec![ListenAddress::Tcp(([127, 0, 0, 1], 6167).into())],
+            example "[\"127.0.0.1:6167\", \"[::1]:6167\", \"unix:/run/conduit/conduit.sock\"]";
+
+        /// The permissions of Unix sockets among the `listen` addresses, in octal.
+        unix_socket_mode: FileMode = FileMode::new(0o660);
+
+        /// The reverse proxies that may tell a client's address in `X-Forwarded-For`: addresses or
+        /// ranges. From anybody else that header is ignored. Clients on a Unix socket are always proxies.
+        trusted_proxies: Vec<AddressRange> = AddressRange::loopback();
+
+        /// What an answered request survives. "power-loss": a power cut, as each answer waits for the
+        /// disk. "process": a crash of the server but not of the machine; faster on slow disks.
+        durability: Durability = Durability::PowerLoss;
+
+        /// The memory for all caches and write buffers together, in MiB. If it is not set: a sixteenth
+        /// of the memory that the machine or the container has, at least 24 and at most 256.
+        memory_mb: Option<u64> = None, within (16, 65_536), example "64";
+
+        /// The largest request body that is accepted, in bytes.
+        max_request_bytes: u64 = 8 * MIB, within (65_536, 1_073_741_824);
+
+        /// How many connections may be open at a time; further ones wait.
+        max_connections: u64 = 2048, within (16, 1_000_000);
+
+        /// The version of rooms whose creator asks for no version.
+        default_room_version: RoomVersionId = RoomVersionId::V12;
+
+        /// Whether users may create rooms.
+        allow_room_creation: bool = true;
+
+        /// Whether people may register accounts themselves. With `registration_token` they need that
+        /// token; without it the server is open to everybody, programs that send spam included.
+        allow_registration: bool = false;
+
+        /// The token that people have to give when they register an account.
+        registration_token: Option<RegistrationToken> = None, example "\"long-random-text\"";
+
+        /// A secret with which scripts may register accounts and administrators, whether registration
+        /// is allowed or not (`/_synapse/admin/v1/register`, as Synapse's tools use it).
+        registration_shared_secret: Option<Secret> = None, example "\"other-long-random-text\"";
+
+        /// The least number of characters that a new password must have.
+        password_min_length: u64 = 8, within (1, 512);
+
+        /// What clients and servers that only know the server's name are told.
+        well_known: WellKnown = WellKnown::default();
+
+        /// How often each user and each address may do things that cost or annoy others.
+        rate_limits: RateLimits = RateLimits::default();
+
+        /// The log, which goes to standard error.
+        log: Log = Log::default();
+    }
+}
+
+options! {
+    /// The answers below `/.well-known/matrix/`.
+    pub struct WellKnown {
+        /// The URL at which clients reach this server. If it is not set, clients are told nothing and
+        /// use the server's name.
+        client: Option<BaseUrl> = None, example "\"https://matrix.example.org\"";
+
+        /// The name and port at which other servers reach this server. If it is not set, they are told
+        /// nothing and use the server's name.
+        server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+    }
+}
+
+options! {
+    /// One limit per kind of action; each user (or address) has its own count.
+    pub struct RateLimits {
+        /// Whether the limits below hold.
+        enabled: bool = true;
+
+        /// Log-in attempts, per address and per account.
+        login: RateLimit = RateLimit::new(0.2, 10);
+
+        /// Registrations, per address.
+        registration: RateLimit = RateLimit::new(0.1, 5);
+
+        /// Events sent to rooms, per user.
+        message: RateLimit = RateLimit::new(10.0, 100);
+
+        /// Rooms joined, per user.
+        join: RateLimit = RateLimit::new(1.0, 20);
+
+        /// Invites sent, per user.
+        invite: RateLimit = RateLimit::new(0.5, 20);
+
+        /// Rooms created, per user.
+        room_creation: RateLimit = RateLimit::new(0.2, 10);
+    }
+}
+
+options! {
+    /// A limit on how often something may be done.
+    pub struct RateLimit {
+        /// How many times a second it may be done in the long run.
+        per_second: f64 = 1.0, within (0.0001, 100_000.0);
+
+        /// How many times it may be done at once after a pause.
+        burst: u64 = 10, within (1, 100_000);
+    }
+}
+
+impl RateLimit {
+    /// A limit of `per_second` actions a second in the long run and `burst` at once.
+    pub const fn new(per_second: f64, burst: u64) -> Self {
+        Self { per_second, burst }
+    }
+}
+
+options! {
+    /// What is logged, and how.
+    pub struct Log {
+        /// What is logged: "error", "warn", "info", "debug" or "trace", or a list of such levels by
+        /// module, as in "info,conduit::rooms=debug".
+        filter: LogFilter = LogFilter::info();
+
+        /// "pretty" for people or "json" for programs, one object a line.
+        format: LogFormat = LogFormat::Pretty;
+    }
+}
+
+impl Config {
+    /// The configuration of `server_name` with its database in `data_dir` and all else as by default.
+    pub fn new(server_name: OwnedServerName, data_dir: PathBuf) -> Self {
+        Self { server_name, data_dir, ..Self::default() }
+    }
+
+    /// The memory budget for all caches and write buffers together, in bytes: `memory_mb`, or the share
+    /// that [`MemoryLimits`] gives.
+    pub fn memory_budget_bytes(&self) -> u64 {
+        match self.memory_mb {
+            Some(mib) => mib.saturating_mul(MIB),
+            None => MemoryLimits::of_this_process().budget_bytes(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What every layer that meets the network shares: who a client is by address, how often it may act, and
+//! the signal that the server is stopping.
+//!
+//! Lowest layer: it knows the configuration and nothing else of ours, so handlers, sync and the server's
+//! shell may all use it. It opens no socket and writes no response; errors become errcodes in `api`. The
+//! main types are [`ClientAddress`], [`RateLimiter`] and [`Shutdown`].
+
+mod client_address;
+mod limits;
+mod rate_limit;
+mod shutdown;
+
+pub use self::{
+    client_address::{ClientAddress, Peer},
+    rate_limit::{Action, Caller, LimitExceeded, RateLimiter},
+    shutdown::{Shutdown, ShutdownTrigger},
+};
