@@ -94,6 +94,16 @@ fn a_change_that_changes_nothing_writes_nothing() {
     assert_eq!((update.root, update.nodes.len()), (root, 0));
 }
 
+/// A full leaf moves below a new inner node unchanged: only the new entry's leaf and that node are written.
+#[test]
+fn a_leaf_that_only_gets_a_neighbour_is_not_written_again() {
+    let full: Vec<Change> = (0..32).map(|key| (key, Some(key))).collect();
+    let (nodes, root) = stored(&full);
+    let update = StateTree::new(&nodes).set(root, MEMBERS, 1).unwrap();
+    assert_eq!(update.nodes.len(), 2);
+    assert!(update.nodes.iter().all(|(hash, _)| Some(*hash) != root.node()));
+}
+
 #[test]
 fn one_entry_of_100_000_costs_at_most_700_bytes() {
     for (name, changes) in [("room", room(100_000)), ("scattered", scattered(100_000))] {

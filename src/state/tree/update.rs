@@ -1,5 +1,7 @@
 //! Changing a state: a new root and the nodes that are not in the old state.
 
+use std::collections::HashSet;
+
 use super::node::{encode_inner, encode_leaf};
 use super::region::FAN_OUT;
 use super::{
@@ -12,8 +14,8 @@ use crate::state::limits::LEAF_ENTRIES_MAX;
 pub struct Update {
     /// The new state.
     pub root: StateRoot,
-    /// Its nodes that the old state does not share: address and encoding, children before parents. One of
-    /// them may be in the store from some other state; putting it again changes nothing.
+    /// Exactly its nodes that the old state does not have: address and encoding, children before parents. One
+    /// of them may be in the store from some other state; putting it again changes nothing.
     pub nodes: Vec<(NodeHash, Vec<u8>)>,
 }
 
@@ -37,7 +39,7 @@ impl<S: NodeSource> StateTree<S> {
     /// changes (a join of a large room) applies them in several updates.
     pub fn update(&self, root: StateRoot, changes: &[Change]) -> Result<Update, TreeError<S::Error>> {
         let changes = in_key_order(changes);
-        let mut writer = Writer { tree: self, nodes: Vec::new() };
+        let mut writer = Writer { tree: self, nodes: Vec::new(), leaves_read: HashSet::new() };
         let subtree = match root.node() {
             Some(hash) => writer.apply(hash, Region::WHOLE, &changes)?.subtree,
             None => writer.build(&inserts(&changes)),
@@ -85,6 +87,9 @@ struct Applied {
 struct Writer<'t, S> {
     tree: &'t StateTree<S>,
     nodes: Vec<(NodeHash, Vec<u8>)>,
+    /// Leaves of the old state whose entries went into a [`Subtree::Small`] or were parted. One of them comes
+    /// out as it was if all that is new is outside its region; then it is not written again.
+    leaves_read: HashSet<NodeHash>,
 }
 
 impl<S: NodeSource> Writer<'_, S> {
@@ -101,6 +106,7 @@ impl<S: NodeSource> Writer<'_, S> {
         match &*self.tree.load_in(hash, place)? {
             Node::Inner(inner) => self.apply_inner(hash, inner, changes),
             Node::Leaf(old) => {
+                self.leaves_read.insert(hash);
                 let new = merge(old, changes);
                 let added = difference(old.len(), new.len());
                 let unchanged = new.as_slice() == &**old;
@@ -184,7 +190,10 @@ impl<S: NodeSource> Writer<'_, S> {
                 Subtree::Empty => {}
                 Subtree::Small(entries) => all.extend(entries),
                 Subtree::Node(hash) => match &*self.tree.load_in(hash, region.child(digit))? {
-                    Node::Leaf(entries) => all.extend_from_slice(entries),
+                    Node::Leaf(entries) => {
+                        self.leaves_read.insert(hash);
+                        all.extend_from_slice(entries);
+                    }
                     Node::Inner(_) => {
                         return Err(TreeError::Corrupt { hash: old, why: Corruption::WrongCount });
                     }
@@ -244,7 +253,7 @@ impl<S: NodeSource> Writer<'_, S> {
         Subtree::Node(self.inner(region, entries.len() as u64, children))
     }
 
-    /// Adds an inner node.
+    /// Adds an inner node over subtrees that no neighbour can join any more.
     fn inner(&mut self, region: Region, entries: u64, children: [Subtree; FAN_OUT]) -> NodeHash {
         let children = children.map(|child| self.settle(child));
         self.add(encode_inner(&Inner { region, entries, children }))
@@ -261,7 +270,9 @@ impl<S: NodeSource> Writer<'_, S> {
 
     fn add(&mut self, bytes: Vec<u8>) -> NodeHash {
         let hash = NodeHash::of(&bytes);
-        self.nodes.push((hash, bytes));
+        if !self.leaves_read.contains(&hash) {
+            self.nodes.push((hash, bytes));
+        }
         hash
     }
 }
