@@ -143,6 +143,17 @@ impl Event {
         Self::from_wire(wire, event_id, json, rules)
     }
 
+    /// As [`from_stored`](Self::from_stored), from the bytes that the store returns.
+    pub fn from_stored_bytes(
+        event_id: OwnedEventId,
+        json: &[u8],
+        rules: &RoomVersionRules,
+    ) -> Result<Self, EventFormatError> {
+        let json =
+            std::str::from_utf8(json).map_err(|error| CanonicalJsonError::Syntax(error.to_string()))?;
+        Self::from_stored(event_id, json, rules)
+    }
+
     fn from_wire(
         wire: Wire<'_>,
         event_id: OwnedEventId,

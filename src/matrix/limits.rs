@@ -28,11 +28,6 @@ pub const JSON_DEPTH_MAX: usize = 100;
 /// The largest integer that strict canonical JSON can hold, `2^53 - 1`; the smallest is its negative.
 pub const CANONICAL_INTEGER_MAX: i64 = (1 << 53) - 1;
 
-/// `additional_creators` that we look at in a create event.
-///
-/// Ours: the PDU size already bounds the array to some 16,000 entries; the name is for that bound.
-pub const ADDITIONAL_CREATORS_MAX: usize = PDU_BYTES_MAX / 4;
-
 /// Public keys of an `m.room.third_party_invite` that are tried against a signature.
 ///
 /// Ours: each try costs an ed25519 verification, so an event full of keys must not cost seconds.

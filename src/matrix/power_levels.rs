@@ -14,7 +14,7 @@ use ruma::{OwnedUserId, UserId, room_version_rules::AuthorizationRules};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{event::Event, limits::ADDITIONAL_CREATORS_MAX, raw_object::RawObject};
+use super::{event::Event, raw_object::RawObject};
 
 /// The level of a room's creator where no power levels event is and creators are not privileged.
 const CREATOR_LEVEL_DEFAULT: i64 = 100;
@@ -192,7 +192,7 @@ fn map_field<K: Ord>(
 pub struct RoomCreators {
     /// The `sender` (or in room versions 1 to 10 the `creator`) of the create event, then the
     /// additional creators (room version 12). Empty only if an old create event has no valid creator.
-    users: Vec<OwnedUserId>,
+    users: Arc<[OwnedUserId]>,
     /// Whether their level is infinite, or only the default of a room without power levels.
     privileged: bool,
 }
@@ -213,9 +213,9 @@ impl RoomCreators {
         if rules.additional_room_creators {
             let additional: Vec<OwnedUserId> =
                 create.content_field("additional_creators").unwrap_or_default();
-            users.extend(additional.into_iter().take(ADDITIONAL_CREATORS_MAX));
+            users.extend(additional);
         }
-        Self { users, privileged: rules.explicitly_privilege_room_creators }
+        Self { users: users.into(), privileged: rules.explicitly_privilege_room_creators }
     }
 
     /// The first creator: the one that the create event itself names.
