@@ -9,8 +9,6 @@ CARGO ?= cargo
 CACHE ?= $(HOME)/.cache
 # One place for all builds, outside of the checkout: RocksDB's C++ takes minutes, once.
 export CARGO_TARGET_DIR ?= $(CACHE)/conduit-target
-# What the tests need besides Rust: client libraries for Python and Node.
-export CONDUIT_TEST_CACHE ?= $(CACHE)/conduit-test-tools
 
 .PHONY: help
 help: ## List the tasks
@@ -18,11 +16,10 @@ help: ## List the tasks
 
 .PHONY: setup
 setup: ## Install the system packages that a build needs (asks for sudo only if one is missing)
-	@tools/install-packages build
+	@tools/install-packages
 
 .PHONY: setup-tests
-setup-tests: setup ## Install what the tests need as well
-	@tools/install-packages tests
+setup-tests: setup ## Install what the tests need as well: client libraries for Python and Node
 	@if [ -x tests/clients/setup ]; then tests/clients/setup; fi
 
 .PHONY: run

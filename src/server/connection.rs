@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -22,20 +23,30 @@ use tower::ServiceExt;
 
 use super::limits::{
     CONNECTION_BUFFER_BYTES, HTTP2_HEAD_BYTES_MAX, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT,
-    HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES, REQUEST_HEAD_TIME_MAX,
+    HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES,
 };
 use crate::net::{Peer, Shutdown};
 
-/// How connections speak HTTP.
-pub type Protocol = auto::Builder<TokioExecutor>;
+/// How connections speak HTTP: versions 1 and 2, within the bounds of `limits`.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    http: auto::Builder<TokioExecutor>,
+    head_time_max: Duration,
+}
 
-/// HTTP/1 and HTTP/2 within the bounds of `limits`.
-pub fn protocol() -> Protocol {
+impl Protocol {
+    /// With at most `head_time_max` for the head of a request.
+    pub fn new(head_time_max: Duration) -> Self {
+        Self { http: http(head_time_max), head_time_max }
+    }
+}
+
+fn http(head_time_max: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_HEAD_TIME_MAX)
+        .header_read_timeout(head_time_max)
         .max_buf_size(CONNECTION_BUFFER_BYTES);
     builder
         .http2()
@@ -70,10 +81,10 @@ pub async fn serve_connection<S>(
             router.clone().oneshot(request.map(Body::new))
         }
     });
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(protocol.http.serve_connection(TokioIo::new(stream), service));
     // The protocol's own timer starts only once it is known which HTTP it is: a client that says nothing
     // at all is left to this one.
-    let mut silence = pin!(sleep(REQUEST_HEAD_TIME_MAX));
+    let mut silence = pin!(sleep(protocol.head_time_max));
     let mut is_first = true;
     let mut is_stopping = false;
     loop {

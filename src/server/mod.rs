@@ -18,12 +18,12 @@ use std::io;
 
 use thiserror::Error;
 
-pub use self::{
-    listener::BindError,
-    middleware::Shell,
-    serve::{Server, drained_by},
+pub use self::listener::BindError;
+use self::serve::Server;
+use crate::{
+    config::{Config, ListenAddress},
+    net::Shutdown,
 };
-use crate::{config::Config, net::Shutdown};
 
 /// Why the server could not start or had to stop.
 #[derive(Debug, Error)]
@@ -56,7 +56,10 @@ async fn run_until_stopped(config: &Config) -> Result<(), ServerError> {
     let (trigger, shutdown) = Shutdown::new();
     let router = assemble::router(config, &shutdown);
     for address in server.addresses() {
-        tracing::info!("{} listens on {address}", config.server_name);
+        match address {
+            ListenAddress::Tcp(address) => tracing::info!("listening on http://{address}"),
+            ListenAddress::Unix(_) => tracing::info!("listening on {address}"),
+        }
     }
     server.serve(router, trigger, shutdown, signals).await;
     tracing::info!("stopped");

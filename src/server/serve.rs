@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use super::{
-    connection::{Protocol, protocol, serve_connection},
-    limits::{ACCEPT_RETRY_PAUSE, DRAIN_TIME_MAX},
+    connection::{Protocol, serve_connection},
+    limits::{ACCEPT_RETRY_PAUSE, DRAIN_TIME_MAX, REQUEST_HEAD_TIME_MAX},
     listener::{BindError, Listener},
     middleware::{self, Shell},
 };
@@ -50,6 +50,7 @@ impl StopSignals {
 pub struct Server {
     listeners: Vec<Listener>,
     shell: Shell,
+    protocol: Protocol,
     connections_max: usize,
 }
 
@@ -59,6 +60,7 @@ impl Server {
         Ok(Self {
             listeners: Listener::bind_all(config)?,
             shell: Shell::new(config),
+            protocol: Protocol::new(REQUEST_HEAD_TIME_MAX),
             connections_max: usize::try_from(config.max_connections)
                 .unwrap_or(Semaphore::MAX_PERMITS)
                 .min(Semaphore::MAX_PERMITS),
@@ -86,7 +88,7 @@ impl Server {
         };
         let (connections, ()) = tokio::join!(self.accept_until(router, shutdown), stop);
         tokio::select! {
-            all_ended = drained_by(&connections, DRAIN_TIME_MAX) => {
+            all_ended = connections.drain(DRAIN_TIME_MAX) => {
                 if !all_ended {
                     tracing::warn!("some requests did not end in time and are given up");
                 }
@@ -96,11 +98,11 @@ impl Server {
     }
 
     /// Accepts connections on all listeners until `shutdown`; the result is what to drain.
-    pub async fn accept_until(self, router: Router, shutdown: Shutdown) -> Connections {
+    async fn accept_until(self, router: Router, shutdown: Shutdown) -> Connections {
         let connections = Connections::new(self.connections_max);
         let acceptor = Acceptor {
             router: middleware::wrap(router, self.shell),
-            protocol: Arc::new(protocol()),
+            protocol: Arc::new(self.protocol),
             connections: connections.clone(),
             shutdown,
         };
@@ -115,7 +117,7 @@ impl Server {
 
 /// The open connections, counted.
 #[derive(Clone, Debug)]
-pub struct Connections {
+struct Connections {
     places: Arc<Semaphore>,
     places_max: usize,
 }
@@ -129,12 +131,12 @@ impl Connections {
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.places.clone().acquire_owned().await.ok()
     }
-}
 
-/// Waits until all connections have ended, `time_max` at most; whether they have.
-pub async fn drained_by(connections: &Connections, time_max: Duration) -> bool {
-    let all = u32::try_from(connections.places_max).unwrap_or(u32::MAX);
-    timeout(time_max, connections.places.acquire_many(all)).await.is_ok()
+    /// Waits until all connections have ended, `time_max` at most; whether they have.
+    async fn drain(&self, time_max: Duration) -> bool {
+        let all = u32::try_from(self.places_max).unwrap_or(u32::MAX);
+        timeout(time_max, self.places.acquire_many(all)).await.is_ok()
+    }
 }
 
 /// What accepting a connection needs.
@@ -215,3 +217,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected
     )
 }
+
+#[cfg(test)]
+mod tests;

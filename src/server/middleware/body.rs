@@ -1,7 +1,7 @@
 //! Reads request bodies, within bounds of size, time and memory of all together, before the endpoint is
 //! called: an endpoint gets a body that is there, whole.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, HttpBody},
@@ -23,10 +23,7 @@ use tokio::{
 };
 
 use super::Shell;
-use crate::{
-    api::ApiError,
-    server::limits::{REQUEST_BODIES_BUDGET_FACTOR, REQUEST_BODY_TIME_MAX},
-};
+use crate::{api::ApiError, server::limits::REQUEST_BODIES_BUDGET_FACTOR};
 
 /// Memory is counted in units of this many bytes.
 const UNIT_BYTES: u64 = 1024;
@@ -35,16 +32,17 @@ const UNIT_BYTES: u64 = 1024;
 #[derive(Debug)]
 pub struct BodyLimits {
     bytes_max: u64,
+    time_max: Duration,
     units: Arc<Semaphore>,
 }
 
 impl BodyLimits {
     /// Bodies of at most `bytes_max` bytes each, and [`REQUEST_BODIES_BUDGET_FACTOR`] times as much
-    /// together.
-    pub fn new(bytes_max: u64) -> Self {
+    /// together; each must be there after `time_max`.
+    pub fn new(bytes_max: u64, time_max: Duration) -> Self {
         let budget = bytes_max.saturating_mul(REQUEST_BODIES_BUDGET_FACTOR).div_ceil(UNIT_BYTES);
         let units = usize::try_from(budget).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { bytes_max, units: Arc::new(Semaphore::new(units)) }
+        Self { bytes_max, time_max, units: Arc::new(Semaphore::new(units)) }
     }
 }
 
@@ -89,7 +87,7 @@ pub async fn read(State(shell): State<Shell>, request: Request, next: Next) -> R
     if body.is_end_stream() {
         return next.run(Request::from_parts(parts, Body::empty())).await;
     }
-    let read = timeout(REQUEST_BODY_TIME_MAX, collect(body, limits)).await.unwrap_or(Err(BodyError::TooSlow));
+    let read = timeout(limits.time_max, collect(body, limits)).await.unwrap_or(Err(BodyError::TooSlow));
     match read {
         Ok((bytes, memory)) => {
             let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;

@@ -13,7 +13,10 @@ use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use tower::ServiceBuilder;
 
 use self::body::BodyLimits;
-use crate::config::{AddressRange, Config};
+use crate::{
+    config::{AddressRange, Config},
+    server::limits::REQUEST_BODY_TIME_MAX,
+};
 
 /// What the layers need of the configuration.
 #[derive(Clone, Debug)]
@@ -27,7 +30,7 @@ impl Shell {
     pub fn new(config: &Config) -> Self {
         Self {
             trusted_proxies: config.trusted_proxies.clone().into(),
-            bodies: Arc::new(BodyLimits::new(config.max_request_bytes)),
+            bodies: Arc::new(BodyLimits::new(config.max_request_bytes, REQUEST_BODY_TIME_MAX)),
         }
     }
 }
@@ -44,3 +47,6 @@ pub fn wrap(router: Router, shell: Shell) -> Router {
         .layer(DefaultBodyLimit::disable());
     router.layer(layers)
 }
+
+#[cfg(test)]
+mod tests;
