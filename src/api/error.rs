@@ -4,10 +4,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use ruma::api::{
     client::uiaa::UiaaInfo,
-    error::{DeserializationError, ErrorKind, FromHttpRequestError, StandardErrorBody},
+    error::{
+        DeserializationError, ErrorKind, FromHttpRequestError, LimitExceededErrorData, RetryAfter,
+        StandardErrorBody,
+    },
 };
 
-use crate::storage::StorageError;
+use crate::{net::LimitExceeded, storage::StorageError};
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -76,6 +79,14 @@ impl ApiError {
         tracing::error!("a request failed: {why}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorKind::Unknown, "Internal server error")
     }
+
+    /// What `Retry-After` says: whole seconds, rounded up, so that who waits them is let in.
+    fn retry_after_seconds(&self) -> Option<u64> {
+        let Self::Standard { kind, .. } = self else { return None };
+        let ErrorKind::LimitExceeded(data) = &**kind else { return None };
+        let Some(RetryAfter::Delay(delay)) = data.retry_after else { return None };
+        Some(delay.as_secs() + u64::from(delay.subsec_nanos() > 0))
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -91,7 +102,11 @@ impl IntoResponse for ApiError {
             tracing::error!("an error could not be written as JSON: {e}");
             br#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#.to_vec()
         });
-        (status, [(http::header::CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (status, [(http::header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -103,6 +118,15 @@ impl From<StorageError> for ApiError {
             return Self::new(StatusCode::INSUFFICIENT_STORAGE, ErrorKind::Unknown, message);
         }
         Self::internal(error)
+    }
+}
+
+/// 429 `M_LIMIT_EXCEEDED`, with the header `Retry-After` and the older field `retry_after_ms`.
+impl From<LimitExceeded> for ApiError {
+    fn from(error: LimitExceeded) -> Self {
+        let mut data = LimitExceededErrorData::new();
+        data.retry_after = Some(RetryAfter::Delay(error.retry_after));
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorKind::LimitExceeded(data), error.to_string())
     }
 }
 
@@ -134,4 +158,25 @@ impl From<FromHttpRequestError> for ApiError {
 
 fn missing_field(error: &serde_json::Error) -> bool {
     error.is_data() && error.to_string().starts_with("missing field")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_limited_client_is_told_when_to_come_again() {
+        let error = ApiError::from(LimitExceeded { retry_after: Duration::from_millis(1_500) });
+        let response = error.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()["retry-after"], "2");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["errcode"], &body["retry_after_ms"]), (&"M_LIMIT_EXCEEDED".into(), &1_500.into()));
+        assert!(body["error"].is_string());
+    }
 }
