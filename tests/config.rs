@@ -3,7 +3,11 @@
 
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output},
+};
 
 use conduit::config::{
     AddressRange, Config, ConfigError, Durability, Input, ListenAddress, LogFormat, RateLimit, Setting,
@@ -276,4 +280,37 @@ fn every_option_is_explained_and_its_example_is_allowed() {
         let result = Config::default().set(&path, Input::Toml(value.get_ref()), None);
         assert_eq!(result, Ok(()), "{}", doc.path);
     }
+}
+
+/// Runs the program to its end, in no environment but these variables.
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conduit"));
+    command.env_clear().envs(variables.iter().copied()).args(arguments).output().expect("the program runs")
+}
+
+#[test]
+fn the_program_prints_the_example() {
+    let output = run(&["example-config"], &[]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), example_toml());
+}
+
+#[test]
+fn the_program_ends_with_a_message_where_the_configuration_is_wrong() {
+    let wrong = file("server_name = \"example.org\"\nlisten = [\"nowhere\"]\n");
+    let path = wrong.path().to_str().expect("a path of text");
+    for (arguments, variables) in [(vec!["--config", path], vec![]), (vec![], vec![("CONDUIT_CONFIG", path)])]
+    {
+        let output = run(&arguments, &variables);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(&format!("{path}:2: `listen` is")), "{message}");
+    }
+}
+
+#[test]
+fn a_server_without_configuration_and_home_says_what_to_do() {
+    let output = run(&[], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--config FILE"));
 }

@@ -21,9 +21,12 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::limits::{
-    CONNECTION_BUFFER_BYTES, HTTP2_HEAD_BYTES_MAX, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT,
-    HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES,
+use super::{
+    limits::{
+        CONNECTION_BUFFER_BYTES, HTTP2_HEAD_BYTES_MAX, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT,
+        HTTP2_STREAMS_MAX, HTTP2_WINDOW_BYTES,
+    },
+    write_guard::WriteGuard,
 };
 use crate::net::{Peer, Shutdown};
 
@@ -32,12 +35,14 @@ use crate::net::{Peer, Shutdown};
 pub struct Protocol {
     http: auto::Builder<TokioExecutor>,
     head_time_max: Duration,
+    stalled_time_max: Duration,
 }
 
 impl Protocol {
-    /// With at most `head_time_max` for the head of a request.
-    pub fn new(head_time_max: Duration) -> Self {
-        Self { http: http(head_time_max), head_time_max }
+    /// With at most `head_time_max` for the head of a request, and answers given up when the client has
+    /// taken nothing for `stalled_time_max`.
+    pub fn new(head_time_max: Duration, stalled_time_max: Duration) -> Self {
+        Self { http: http(head_time_max), head_time_max, stalled_time_max }
     }
 }
 
@@ -81,7 +86,8 @@ pub async fn serve_connection<S>(
             router.clone().oneshot(request.map(Body::new))
         }
     });
-    let mut connection = pin!(protocol.http.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(WriteGuard::new(stream, protocol.stalled_time_max));
+    let mut connection = pin!(protocol.http.serve_connection(stream, service));
     // The protocol's own timer starts only once it is known which HTTP it is: a client that says nothing
     // at all is left to this one.
     let mut silence = pin!(sleep(protocol.head_time_max));

@@ -16,6 +16,9 @@ pub const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(10);
 /// pause between two requests of an HTTP/1 connection.
 pub const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How long a client may take nothing of an answer that is being sent.
+pub const ANSWER_STALLED_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// The time for reading a request's body. A phone on a bad line sends 8 MiB at 70 KiB a second.
 pub const REQUEST_BODY_TIME_MAX: Duration = Duration::from_secs(120);
 

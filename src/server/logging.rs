@@ -4,7 +4,12 @@
 //! body. Libraries that could print headers (HTTP/2 frames at "trace") stay at "info" unless the
 //! operator names them in the filter.
 
-use std::{backtrace::Backtrace, io, io::IsTerminal, panic};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io,
+    io::IsTerminal,
+    panic,
+};
 
 use thiserror::Error;
 use tracing_subscriber::{
@@ -46,8 +51,13 @@ pub fn init(config: &Log) -> Result<(), LoggingError> {
 /// Logs a panic with its place; it stands in the span of its request, so its id is told too.
 fn log_panic(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic_message(info.payload());
     let backtrace = Backtrace::capture();
-    tracing::error!(place, %backtrace, "panic: {}", panic_message(info.payload()));
+    if backtrace.status() == BacktraceStatus::Captured {
+        tracing::error!(place, %backtrace, "panic: {message}");
+    } else {
+        tracing::error!(place, "panic: {message}");
+    }
 }
 
 /// The text that a panic was given.

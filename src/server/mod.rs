@@ -13,6 +13,7 @@ mod middleware;
 mod open_files;
 mod runtime;
 mod serve;
+mod write_guard;
 
 use std::io;
 

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     connection::{Protocol, serve_connection},
-    limits::{ACCEPT_RETRY_PAUSE, DRAIN_TIME_MAX, REQUEST_HEAD_TIME_MAX},
+    limits::{ACCEPT_RETRY_PAUSE, ANSWER_STALLED_TIME_MAX, DRAIN_TIME_MAX, REQUEST_HEAD_TIME_MAX},
     listener::{BindError, Listener},
     middleware::{self, Shell},
 };
@@ -60,7 +60,7 @@ impl Server {
         Ok(Self {
             listeners: Listener::bind_all(config)?,
             shell: Shell::new(config),
-            protocol: Protocol::new(REQUEST_HEAD_TIME_MAX),
+            protocol: Protocol::new(REQUEST_HEAD_TIME_MAX, ANSWER_STALLED_TIME_MAX),
             connections_max: usize::try_from(config.max_connections)
                 .unwrap_or(Semaphore::MAX_PERMITS)
                 .min(Semaphore::MAX_PERMITS),

@@ -34,7 +34,7 @@ impl Running {
     fn start(
         make_router: impl FnOnce(&Shutdown) -> Router,
         change: impl FnOnce(&mut Config),
-        head_time_max: Duration,
+        protocol: Protocol,
     ) -> Self {
         let runtime = runtime::build().expect("a runtime");
         let (trigger, shutdown) = Shutdown::new();
@@ -43,7 +43,7 @@ impl Running {
         change(&mut config);
         let guard = runtime.enter();
         let mut server = Server::bind(&config).expect("a free port");
-        server.protocol = Protocol::new(head_time_max);
+        server.protocol = protocol;
         let Some(ListenAddress::Tcp(address)) = server.addresses().first().cloned() else {
             panic!("the first address is TCP")
         };
@@ -70,7 +70,7 @@ impl Running {
 
 /// A server with usual settings.
 fn start(make_router: impl FnOnce(&Shutdown) -> Router) -> Running {
-    Running::start(make_router, |_| {}, PATIENCE)
+    Running::start(make_router, |_| {}, Protocol::new(PATIENCE, PATIENCE))
 }
 
 fn ok(_: &Shutdown) -> Router {
@@ -89,7 +89,7 @@ fn requests_are_answered_on_all_listeners() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path: PathBuf = folder.path().join("conduit.sock");
     let listen = |config: &mut Config| config.listen.push(ListenAddress::Unix(path.clone()));
-    let server = Running::start(ok, listen, PATIENCE);
+    let server = Running::start(ok, listen, Protocol::new(PATIENCE, PATIENCE));
     let over_tcp = ask(server.connect());
     assert!(over_tcp.starts_with("HTTP/1.1 200") && over_tcp.ends_with("ok"), "{over_tcp}");
     assert!(ask(UnixStream::connect(&path).expect("the socket")).starts_with("HTTP/1.1 200"));
@@ -113,7 +113,7 @@ fn http_2_is_spoken_to_those_who_know_it() {
 
 #[test]
 fn a_client_that_says_nothing_or_too_little_is_let_go() {
-    let server = Running::start(ok, |_| {}, Duration::from_millis(20));
+    let server = Running::start(ok, |_| {}, Protocol::new(Duration::from_millis(20), PATIENCE));
     for beginning in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: a\r\n"] {
         let mut stream = server.connect();
         stream.write_all(beginning.as_bytes()).expect("it is sent");
@@ -127,8 +127,24 @@ fn a_client_that_says_nothing_or_too_little_is_let_go() {
 }
 
 #[test]
+fn a_client_that_takes_no_answer_is_let_go() {
+    // Far more than what the system buffers for both sides.
+    const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+    let large = |_: &Shutdown| Router::new().route("/", get(|| async { "x".repeat(ANSWER_BYTES) }));
+    let server = Running::start(large, |_| {}, Protocol::new(PATIENCE, Duration::from_millis(20)));
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("it is sent");
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).expect("the answer begins");
+    assert!(server.stop(), "the connection ends although its answer was never taken");
+    let mut rest = Vec::new();
+    let taken = stream.read_to_end(&mut rest).map_or(rest.len(), |_| rest.len());
+    assert!(taken < ANSWER_BYTES, "the answer was cut, not kept for the client");
+}
+
+#[test]
 fn connections_above_the_bound_wait_for_a_place() {
-    let server = Running::start(ok, |config| config.max_connections = 1, PATIENCE);
+    let server = Running::start(ok, |config| config.max_connections = 1, Protocol::new(PATIENCE, PATIENCE));
     let mut first = server.connect();
     first.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("it is sent");
     let mut answer = [0; 12];
