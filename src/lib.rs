@@ -11,3 +11,4 @@ pub mod rooms;
 pub mod server;
 pub mod state;
 pub mod storage;
+pub mod users;

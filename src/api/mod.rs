@@ -5,6 +5,7 @@
 //! ([`blocking`]), and no answer to a request that may have written leaves before what was written is
 //! durable ([`durability`]). Nothing here knows tables.
 
+pub mod authentication;
 pub mod blocking;
 pub mod client;
 pub mod durability;
@@ -12,7 +13,9 @@ pub mod error;
 pub mod request;
 pub mod routes;
 pub mod state;
+mod user_errors;
 
+pub use authentication::{MaybeRequester, Requester};
 pub use error::ApiError;
 pub use request::{Ruma, RumaResponse};
 pub use state::ApiState;

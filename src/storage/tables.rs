@@ -4,12 +4,17 @@
 //! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push. A new table needs
 //! a line here and, when it changes what an older database holds, a migration.
 
+use std::collections::BTreeMap;
+
 use ruma::{OwnedDeviceId, OwnedRoomAliasId};
 use serde_json::value::RawValue;
 
 use super::{
     engine::Family,
-    records::{EventMeta, Membership, MembershipRow, RoomHead, RoomRecord},
+    records::{
+        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, LastSeenRecord, Membership, MembershipRow,
+        RoomHead, RoomRecord,
+    },
     short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
     value::Json,
@@ -74,6 +79,27 @@ tables! {
     33 TRANSACTION_IDS in Users: (ShortUserId, OwnedDeviceId, String) => ShortEventId;
     /// The device and transaction id an event was sent with.
     34 EVENT_TRANSACTIONS in Users: ShortEventId => (OwnedDeviceId, String);
+
+    /// The accounts of this server.
+    60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;
+    /// Each local user's devices.
+    61 DEVICES in Users: (ShortUserId, OwnedDeviceId) => Json<DeviceRecord>;
+    /// SHA-256 of each valid access token, and whose device it belongs to.
+    62 ACCESS_TOKENS in Users: [u8; 32] => (ShortUserId, OwnedDeviceId);
+    /// SHA-256 of the access token of each device that is logged in.
+    63 DEVICE_TOKENS in Users: (ShortUserId, OwnedDeviceId) => [u8; 32];
+    /// When and from where each device was last seen.
+    64 DEVICES_LAST_SEEN in Users: (ShortUserId, OwnedDeviceId) => Json<LastSeenRecord>;
+    /// Local users' profiles: field name to value.
+    65 PROFILES in Users: ShortUserId => Json<BTreeMap<String, serde_json::Value>>;
+    /// Account data by user, room (0 for global) and type.
+    66 ACCOUNT_DATA in Users: (ShortUserId, ShortRoomId, String) => AccountDataRow;
+    /// The newest change of each entry of a user's account data, in order: its room (0 for global) and type.
+    67 ACCOUNT_DATA_CHANGES in Stream: (ShortUserId, StreamPosition) => (ShortRoomId, String);
+    /// Filters that clients have stored, as JSON.
+    68 FILTERS in Users: (ShortUserId, u64) => Vec<u8>;
+    /// SHA-256 of each stored filter, so that the same filter is stored once.
+    69 FILTER_HASHES in Users: (ShortUserId, [u8; 32]) => u64;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

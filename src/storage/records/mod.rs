@@ -1,5 +1,7 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
 mod rooms;
+mod users;
 
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
+pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord};

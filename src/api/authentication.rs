@@ -1,0 +1,198 @@
+//! Who makes a request (client-server API, "Using access tokens").
+//!
+//! [`Requester`] is the one way for a handler to learn it: a handler that does not ask for it serves
+//! anybody.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::{StatusCode, header::AUTHORIZATION, request::Parts};
+use ruma::{
+    OwnedDeviceId, OwnedUserId, UserId,
+    api::error::{ErrorKind, UnknownTokenErrorData},
+};
+
+use super::{ApiError, blocking};
+use crate::{
+    storage::ShortUserId,
+    users::{AccessToken, Session, Sessions},
+};
+
+/// The user and device that a request's access token stands for.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// The user.
+    pub user_id: OwnedUserId,
+    /// The user's short id.
+    pub user: ShortUserId,
+    /// The device.
+    pub device_id: OwnedDeviceId,
+    /// Whether the user administers this server.
+    pub is_admin: bool,
+}
+
+impl Requester {
+    /// Refuses with 403 what a user may do for themselves only, when `user` is somebody else.
+    pub fn must_be(&self, user: &UserId) -> Result<(), ApiError> {
+        if self.user_id == user {
+            return Ok(());
+        }
+        Err(ApiError::forbidden("You can do this only for yourself"))
+    }
+}
+
+impl<S> FromRequestParts<S> for Requester
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Some(token) = access_token(parts) else {
+            let message = "An access token is needed";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, message));
+        };
+        let sessions = Sessions::from_ref(state);
+        let Some(session) = find(&sessions, token).await? else {
+            let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, kind, "The access token is not valid"));
+        };
+        sessions.seen(&session, client_address(parts));
+        Ok(Self {
+            user_id: session.user_id.clone(),
+            user: session.user,
+            device_id: session.device_id.clone(),
+            is_admin: session.is_admin,
+        })
+    }
+}
+
+/// Who makes a request that needs no access token. A token that is given must be valid all the same.
+#[derive(Debug, Clone)]
+pub struct MaybeRequester(pub Option<Requester>);
+
+impl<S> FromRequestParts<S> for MaybeRequester
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if access_token(parts).is_none() {
+            return Ok(Self(None));
+        }
+        Requester::from_request_parts(parts, state).await.map(|requester| Self(Some(requester)))
+    }
+}
+
+async fn find(sessions: &Sessions, token: AccessToken) -> Result<Option<Arc<Session>>, ApiError> {
+    if let Some(session) = sessions.find_cached(&token) {
+        return Ok(Some(session));
+    }
+    let sessions = sessions.clone();
+    blocking::run(move || sessions.find(&token)).await
+}
+
+/// The token in the header or, deprecated but still to be supported, in the query. Ours need no escaping
+/// in a query, so none is undone.
+fn access_token(parts: &Parts) -> Option<AccessToken> {
+    let from_header = || {
+        let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let from_query = || parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("access_token="));
+    let token = from_header().or_else(from_query)?;
+    (!token.is_empty()).then(|| AccessToken::new(token))
+}
+
+/// The client's address, where the server's shell has put it.
+fn client_address(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<IpAddr>().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::fixture::Fixture;
+
+    #[derive(Clone)]
+    struct State(Sessions);
+
+    impl FromRef<State> for Sessions {
+        fn from_ref(state: &State) -> Self {
+            state.0.clone()
+        }
+    }
+
+    async fn ask<E: FromRequestParts<State, Rejection = ApiError>>(
+        server: &Fixture,
+        uri: &str,
+        header: Option<&str>,
+    ) -> Result<E, (StatusCode, ErrorKind)> {
+        let mut request = http::Request::get(uri);
+        if let Some(header) = header {
+            request = request.header(AUTHORIZATION, header);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let outcome = E::from_request_parts(&mut parts, &State(server.sessions.clone())).await;
+        outcome.map_err(|error| match error {
+            ApiError::Standard { status, kind, .. } => (status, *kind),
+            ApiError::Uiaa(_) => unreachable!("no authentication by stages here"),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_token_is_taken_from_header_or_query() {
+        let server = Fixture::new();
+        let alice = server.user("alice");
+        let token = &alice.access_token;
+        let header = format!("Bearer {token}");
+        let lower = format!("bearer  {token}");
+        let query = format!("/x?a=b&access_token={token}&c");
+        for (uri, header) in [("/x", Some(header.as_str())), ("/x", Some(&lower)), (&query, None)] {
+            let requester: Requester = ask(&server, uri, header).await.unwrap();
+            assert_eq!((requester.user_id, requester.user), (alice.user_id.clone(), alice.user));
+            assert_eq!((requester.device_id, requester.is_admin), (alice.device_id.clone(), true));
+        }
+    }
+
+    #[tokio::test]
+    async fn missing_and_wrong_tokens_are_told_apart() {
+        let server = Fixture::new();
+        for header in [None, Some("Bearer "), Some("Basic abc"), Some("Bearer")] {
+            let refused = ask::<Requester>(&server, "/x?access_token=", header).await.unwrap_err();
+            assert_eq!((refused.0, refused.1), (StatusCode::UNAUTHORIZED, ErrorKind::MissingToken));
+        }
+        let refused = ask::<Requester>(&server, "/x", Some("Bearer abc")).await.unwrap_err();
+        assert_eq!(refused.0, StatusCode::UNAUTHORIZED);
+        assert!(matches!(refused.1, ErrorKind::UnknownToken(data) if !data.soft_logout));
+    }
+
+    #[tokio::test]
+    async fn where_no_token_is_needed_a_wrong_one_is_still_refused() {
+        let server = Fixture::new();
+        let alice = server.user("alice");
+        let nobody: MaybeRequester = ask(&server, "/x", None).await.unwrap();
+        assert!(nobody.0.is_none());
+        let header = format!("Bearer {}", alice.access_token);
+        let somebody: MaybeRequester = ask(&server, "/x", Some(&header)).await.unwrap();
+        assert_eq!(somebody.0.unwrap().user_id, alice.user_id);
+        assert!(ask::<MaybeRequester>(&server, "/x", Some("Bearer abc")).await.is_err());
+    }
+
+    #[test]
+    fn only_oneself_is_oneself() {
+        let server = Fixture::new();
+        let alice = server.user("alice");
+        let requester = Requester {
+            user_id: alice.user_id.clone(),
+            user: alice.user,
+            device_id: alice.device_id,
+            is_admin: true,
+        };
+        assert!(requester.must_be(&alice.user_id).is_ok());
+        assert!(requester.must_be(ruma::user_id!("@bob:example.org")).is_err());
+    }
+}

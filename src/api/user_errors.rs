@@ -1,0 +1,42 @@
+//! What the user services refuse, as a status and an errcode.
+
+use http::StatusCode;
+use ruma::api::error::{ErrorKind, LimitExceededErrorData};
+
+use super::ApiError;
+use crate::users::UserError;
+
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> Self {
+        let (status, kind) = match &error {
+            UserError::Storage(e) => return e.clone().into(),
+            UserError::NoRandomness | UserError::PasswordHash(_) => return Self::internal(error),
+            UserError::Busy => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorKind::LimitExceeded(LimitExceededErrorData::new()))
+            }
+            UserError::InvalidUsername => (StatusCode::BAD_REQUEST, ErrorKind::InvalidUsername),
+            UserError::UserInUse(_) => (StatusCode::BAD_REQUEST, ErrorKind::UserInUse),
+            UserError::PasswordTooShort(_) | UserError::PasswordTooLong => {
+                (StatusCode::BAD_REQUEST, ErrorKind::WeakPassword)
+            }
+            UserError::RegistrationDisabled
+            | UserError::WrongCredentials
+            | UserError::InvalidLoginToken
+            | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
+            UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
+            UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {
+                (StatusCode::NOT_FOUND, ErrorKind::NotFound)
+            }
+            UserError::DeviceIdTooLong
+            | UserError::InvalidProfileField
+            | UserError::InvalidProfileValue(_)
+            | UserError::InvalidNonce => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
+            UserError::ProfileFieldNameTooLong => (StatusCode::BAD_REQUEST, ErrorKind::KeyTooLarge),
+            UserError::ProfileTooLarge => (StatusCode::BAD_REQUEST, ErrorKind::ProfileTooLarge),
+            UserError::ServerManagedAccountData(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorKind::BadJson),
+            UserError::AccountDataNotAnObject => (StatusCode::BAD_REQUEST, ErrorKind::BadJson),
+            UserError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge),
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}

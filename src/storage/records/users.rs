@@ -1,0 +1,90 @@
+//! Accounts' rows: off the hot paths, so JSON, but for account data, which is kept as the client sent it.
+
+use ruma::MilliSecondsSinceUnixEpoch;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::storage::{
+    codec::{CodecError, Key},
+    short_ids::StreamPosition,
+    value::Value,
+};
+
+/// An account of this server. It is never removed, so that its name is never given to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// The password's hash in PHC form; `None` where one can't log in with a password.
+    pub password_hash: Option<String>,
+    /// Whether the user administers this server.
+    pub is_admin: bool,
+    /// Whether the account was closed for good.
+    pub is_deactivated: bool,
+    /// When it was made.
+    pub created_at: MilliSecondsSinceUnixEpoch,
+}
+
+/// A device of a user: one login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// The name that the user sees in the list of devices.
+    pub display_name: Option<String>,
+    /// When it first logged in.
+    pub created_at: MilliSecondsSinceUnixEpoch,
+}
+
+/// When and from where a device was last seen. Written rarely, so it may lag behind by some minutes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSeenRecord {
+    /// When.
+    pub at: MilliSecondsSinceUnixEpoch,
+    /// The client's address.
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// One entry of a user's account data.
+#[derive(Debug, Clone)]
+pub struct AccountDataRow {
+    /// When it was last changed.
+    pub position: StreamPosition,
+    /// The content, a JSON object.
+    pub content: Box<RawValue>,
+}
+
+impl Value for AccountDataRow {
+    fn to_value(&self) -> Vec<u8> {
+        let content = self.content.get().as_bytes();
+        let mut out = Vec::with_capacity(8 + content.len());
+        self.position.encode(&mut out);
+        out.extend_from_slice(content);
+        out
+    }
+
+    fn from_value(mut bytes: &[u8]) -> Result<Self, CodecError> {
+        let position = StreamPosition::decode(&mut bytes)?;
+        let content = serde_json::from_slice(bytes).map_err(|e| CodecError::invalid("JSON content", e))?;
+        Ok(Self { position, content })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_data_keeps_its_text() {
+        let content = r#"{"b": 1.50, "a": [ "x" ]}"#;
+        let row = AccountDataRow {
+            position: StreamPosition(7),
+            content: RawValue::from_string(content.to_owned()).unwrap(),
+        };
+        let back = AccountDataRow::from_value(&row.to_value()).unwrap();
+        assert_eq!(back.position, StreamPosition(7));
+        assert_eq!(back.content.get(), content);
+    }
+
+    #[test]
+    fn broken_account_data_is_an_error() {
+        assert!(AccountDataRow::from_value(b"short").is_err());
+        assert!(AccountDataRow::from_value(b"\0\0\0\0\0\0\0\x01{not json").is_err());
+    }
+}

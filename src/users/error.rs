@@ -1,0 +1,98 @@
+//! What can go wrong with users.
+
+use ruma::{OwnedDeviceId, OwnedUserId};
+
+use crate::storage::StorageError;
+
+use super::limits;
+
+/// An error of the services for users.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
+    /// Hashing failed, for example as there is no memory for it.
+    #[error("a password could not be hashed: {0}")]
+    PasswordHash(String),
+    /// Too many requests of this kind are under way.
+    #[error("The server is busy; try again in a moment")]
+    Busy,
+
+    /// The name can't be one of a new user.
+    #[error("A user name may contain only a-z, 0-9 and ._=-/+, and must not be empty or too long")]
+    InvalidUsername,
+    /// The name belongs to an account, perhaps a deactivated one.
+    #[error("The user name {0} is taken")]
+    UserInUse(OwnedUserId),
+    /// The password is too short.
+    #[error("The password is too short: it must have at least {0} characters")]
+    PasswordTooShort(usize),
+    /// The password is too long.
+    #[error("The password is too long: it may have at most {} bytes", limits::PASSWORD_BYTES_MAX)]
+    PasswordTooLong,
+    /// Nobody may register.
+    #[error("Registration is disabled on this server")]
+    RegistrationDisabled,
+
+    /// User name and password don't fit together, or there is no such account.
+    #[error("Wrong user name or password")]
+    WrongCredentials,
+    /// The account was deactivated.
+    #[error("This account has been deactivated")]
+    Deactivated,
+    /// A login token is unknown, used or expired.
+    #[error("The login token is not valid (any more)")]
+    InvalidLoginToken,
+    /// There is no such account here.
+    #[error("There is no account {0}")]
+    UnknownUser(OwnedUserId),
+
+    /// The device id is too long.
+    #[error("A device id may have at most {} bytes", limits::DEVICE_ID_BYTES_MAX)]
+    DeviceIdTooLong,
+    /// The user has no such device.
+    #[error("There is no device {0}")]
+    UnknownDevice(OwnedDeviceId),
+
+    /// The name of the profile field does not follow the grammar.
+    #[error("This is not a valid name of a profile field")]
+    InvalidProfileField,
+    /// The name of the profile field is too long.
+    #[error("The name of a profile field may have at most {} bytes", limits::PROFILE_FIELD_NAME_BYTES_MAX)]
+    ProfileFieldNameTooLong,
+    /// The value of a profile field is not what the field takes.
+    #[error("Not a valid value: {0}")]
+    InvalidProfileValue(&'static str),
+    /// The profile would become too large.
+    #[error("A profile may have at most {} bytes", limits::PROFILE_BYTES_MAX)]
+    ProfileTooLarge,
+
+    /// The server alone sets this type of account data.
+    #[error("{0} cannot be set through this API")]
+    ServerManagedAccountData(String),
+    /// Account data must be an object.
+    #[error("The content must be a JSON object")]
+    AccountDataNotAnObject,
+    /// A name or content is larger than its bound.
+    #[error("{what} may have at most {max}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The bound, with its unit.
+        max: String,
+    },
+    /// The room is not known here.
+    #[error("This server does not know the room")]
+    UnknownRoom,
+
+    /// The nonce is unknown, used or expired.
+    #[error("The nonce is not valid (any more)")]
+    InvalidNonce,
+    /// The signature was not made with the shared secret.
+    #[error("The HMAC is not right")]
+    WrongMac,
+}

@@ -1,0 +1,88 @@
+//! The bounds of everything that users own, each with its reason.
+
+/// Passwords hashed at the same time: each takes [`PASSWORD_HASH_MEMORY_KIB`] and one core, and a small
+/// machine has other things to do.
+pub const PASSWORD_HASHES_CONCURRENT_MAX: usize = 2;
+
+/// Requests that may wait for a password to be hashed; further ones are told to come back later. Each
+/// holds a thread of the blocking pool.
+pub const PASSWORD_HASHES_WAITING_MAX: usize = 32;
+
+/// Argon2id's memory in KiB. OWASP holds 12 MiB with three passes to be as strong as 19 MiB with two; the
+/// smaller one keeps two hashes at once within 24 MiB.
+pub const PASSWORD_HASH_MEMORY_KIB: u32 = 12 * 1024;
+
+/// Argon2id's passes over the memory: with 12 MiB about 0.1 s on a Cortex-A72.
+pub const PASSWORD_HASH_PASSES: u32 = 3;
+
+/// The longest password, in bytes: more is no more secure, and hashing must stay cheap to refuse.
+pub const PASSWORD_BYTES_MAX: usize = 512;
+
+/// The longest device id, in bytes, as other identifiers have it.
+pub const DEVICE_ID_BYTES_MAX: usize = 255;
+
+/// The longest name of a device, in bytes; longer ones are cut.
+pub const DEVICE_DISPLAY_NAME_BYTES_MAX: usize = 256;
+
+/// Devices that one request may delete.
+pub const DEVICES_DELETED_AT_ONCE_MAX: usize = 1_000;
+
+/// Sessions in memory, about 250 bytes each: as many active devices cost no disk read per request.
+pub const SESSIONS_CACHED_MAX: usize = 4_096;
+
+/// Devices seen since the last flush that are kept in memory; further ones are noted after the next flush.
+pub const LAST_SEEN_PENDING_MAX: usize = 4_096;
+
+/// A device that was noted as seen this recently, in milliseconds, from the same address is not noted
+/// again.
+pub const LAST_SEEN_GRANULARITY_MS: u64 = 60_000;
+
+/// How long a login token is valid, in milliseconds (the specification's recommendation).
+pub const LOGIN_TOKEN_LIFETIME_MS: u64 = 120_000;
+
+/// Login tokens that are valid at the same time.
+pub const LOGIN_TOKENS_MAX: usize = 1_000;
+
+/// How long a session of user-interactive authentication lasts, in milliseconds.
+pub const UIAA_SESSION_LIFETIME_MS: u64 = 15 * 60 * 1_000;
+
+/// Sessions of user-interactive authentication at the same time, about 300 bytes each; when there are
+/// more, the oldest one ends, so a flood of new ones costs no memory.
+pub const UIAA_SESSIONS_MAX: usize = 2_048;
+
+/// How long a nonce for registration with the shared secret is valid, in milliseconds, as in Synapse.
+pub const SHARED_SECRET_NONCE_LIFETIME_MS: u64 = 60_000;
+
+/// Used nonces that are remembered: one per registration by the secret's holder within a minute.
+pub const SHARED_SECRET_NONCES_USED_MAX: usize = 10_000;
+
+/// The longest name of a profile field, in bytes (specification).
+pub const PROFILE_FIELD_NAME_BYTES_MAX: usize = 255;
+
+/// The largest profile, in bytes of JSON (specification: under 64 KiB).
+pub const PROFILE_BYTES_MAX: usize = 65_535;
+
+/// The longest display name, in bytes: it is copied into a member event of each room.
+pub const DISPLAY_NAME_BYTES_MAX: usize = 1_024;
+
+/// The longest avatar URL, in bytes: as the display name.
+pub const AVATAR_URL_BYTES_MAX: usize = 1_024;
+
+/// The longest type of account data, in bytes, as for event types.
+pub const ACCOUNT_DATA_TYPE_BYTES_MAX: usize = 255;
+
+/// The largest content of one entry of account data, in bytes: `m.direct` of a user with 5,000 direct
+/// chats takes about 400 KiB.
+pub const ACCOUNT_DATA_CONTENT_BYTES_MAX: usize = 512 * 1024;
+
+/// Tags of one room: they are one entry of account data, sent whole with each change.
+pub const TAGS_PER_ROOM_MAX: usize = 256;
+
+/// The longest name of a room's tag, in bytes (specification).
+pub const TAG_BYTES_MAX: usize = 255;
+
+/// The largest stored filter, in bytes of JSON.
+pub const FILTER_BYTES_MAX: usize = 64 * 1024;
+
+/// Filters stored per user; a new one beyond that replaces the oldest one.
+pub const FILTERS_PER_USER_MAX: u64 = 256;

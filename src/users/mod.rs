@@ -1,0 +1,39 @@
+//! Users of this server: accounts, sessions and devices, profiles, account data, filters.
+//!
+//! Services here are synchronous and read and write the store on their caller's thread; none knows HTTP,
+//! rooms' contents or sync. [`Accounts`] and [`Sessions`] are the main types.
+
+mod account_data;
+mod accounts;
+mod clock;
+mod devices;
+mod error;
+mod filters;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod last_seen;
+pub mod limits;
+mod login_tokens;
+mod passwords;
+mod profiles;
+mod registration;
+mod secrets;
+mod sessions;
+mod shared_secret;
+mod tags;
+mod uiaa;
+
+pub use account_data::{AccountData, AccountDataEntry};
+pub use accounts::{Accounts, NewAccount};
+pub use clock::{Clock, ManualClock};
+pub use devices::{Device, Devices};
+pub use error::UserError;
+pub use filters::Filters;
+pub use last_seen::LastSeen;
+pub use login_tokens::{LoginToken, LoginTokens};
+pub use passwords::Passwords;
+pub use profiles::{Profile, ProfileChange, Profiles};
+pub use registration::RegistrationPolicy;
+pub use sessions::{AccessToken, NewDevice, Session, Sessions, StartedSession};
+pub use shared_secret::{SharedSecret, SignedRegistration};
+pub use uiaa::{Operation, Outcome, Stage, Uiaa};

@@ -1,0 +1,76 @@
+//! Who may register an account.
+
+use super::{UserError, secrets, uiaa::Stage};
+
+/// Who may register an account over the client-server API.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum RegistrationPolicy {
+    /// Nobody.
+    #[default]
+    Closed,
+    /// Those who know the token.
+    Token(String),
+    /// Everybody, programs that send spam included.
+    Open,
+}
+
+impl std::fmt::Debug for RegistrationPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "Closed",
+            Self::Token(_) => "Token",
+            Self::Open => "Open",
+        })
+    }
+}
+
+impl RegistrationPolicy {
+    /// From the options: registering must be allowed, and takes the token if there is one; without one it
+    /// is open only if the operator says so explicitly.
+    pub fn from_options(is_allowed: bool, token: Option<&str>, is_open_without_token: bool) -> Self {
+        match token {
+            Some(token) if is_allowed => Self::Token(token.to_owned()),
+            None if is_allowed && is_open_without_token => Self::Open,
+            _ => Self::Closed,
+        }
+    }
+
+    /// What a client has to do to register, as flows of user-interactive authentication.
+    pub fn flows(&self) -> Result<&'static [&'static [Stage]], UserError> {
+        match self {
+            Self::Closed => Err(UserError::RegistrationDisabled),
+            Self::Token(_) => Ok(&[&[Stage::RegistrationToken]]),
+            Self::Open => Ok(&[&[Stage::Dummy]]),
+        }
+    }
+
+    /// Whether this is the token. Compares hashes, so that the time tells nothing of the token.
+    pub fn accepts_token(&self, token: &str) -> bool {
+        matches!(self, Self::Token(expected) if secrets::hash(expected) == secrets::hash(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registration_is_closed_unless_the_operator_opens_it() {
+        let token = Some("secret");
+        let policy = RegistrationPolicy::from_options;
+        assert_eq!(policy(false, token, true), RegistrationPolicy::Closed);
+        assert_eq!(policy(true, None, false), RegistrationPolicy::Closed);
+        assert_eq!(policy(true, None, true), RegistrationPolicy::Open);
+        assert_eq!(policy(true, token, true), RegistrationPolicy::Token("secret".to_owned()));
+        assert!(matches!(RegistrationPolicy::Closed.flows(), Err(UserError::RegistrationDisabled)));
+    }
+
+    #[test]
+    fn only_the_token_is_the_token() {
+        let policy = RegistrationPolicy::Token("secret".to_owned());
+        assert!(policy.accepts_token("secret"));
+        assert!(!policy.accepts_token("secre"));
+        assert!(!RegistrationPolicy::Open.accepts_token(""));
+        assert_eq!(format!("{policy:?}"), "Token", "the log does not tell it");
+    }
+}

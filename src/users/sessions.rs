@@ -1,0 +1,305 @@
+//! Sessions: which access token belongs to which device of which user.
+//!
+//! A token is kept as its hash only. Looking up the token of a request costs no disk read for devices
+//! that are active: a bounded cache answers, and forgets what a log-out ends before the log-out is
+//! answered. The main type is [`Sessions`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache;
+use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
+
+use super::{
+    Clock, UserError,
+    last_seen::{LastSeen, SeenMark},
+    limits,
+    secrets::{self, SecretHash},
+};
+use crate::storage::{
+    Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction, records::DeviceRecord, tables,
+};
+
+/// Who makes a request.
+#[derive(Debug)]
+pub struct Session {
+    /// The user.
+    pub user_id: OwnedUserId,
+    /// The user's short id.
+    pub user: ShortUserId,
+    /// The device.
+    pub device_id: OwnedDeviceId,
+    /// Whether the user administers this server.
+    pub is_admin: bool,
+    pub(super) seen: SeenMark,
+}
+
+/// What a client says of itself when it logs in.
+#[derive(Debug, Clone, Default)]
+pub struct NewDevice {
+    /// A device id of before, to take its place, or a new one by the client's wish.
+    pub device_id: Option<OwnedDeviceId>,
+    /// The name of a new device.
+    pub display_name: Option<String>,
+}
+
+impl NewDevice {
+    /// Chooses what is to be chosen, before the transaction.
+    pub(super) fn prepare(self, user_id: &UserId) -> Result<PreparedSession, UserError> {
+        let device_id = match self.device_id {
+            Some(id) if id.as_bytes().is_empty() => DeviceId::new(),
+            Some(id) if id.as_bytes().len() > limits::DEVICE_ID_BYTES_MAX => {
+                return Err(UserError::DeviceIdTooLong);
+            }
+            Some(id) => id,
+            None => DeviceId::new(),
+        };
+        let display_name = self.display_name.map(|name| cut(name, limits::DEVICE_DISPLAY_NAME_BYTES_MAX));
+        let access_token = secrets::random_access_token()?;
+        let started = StartedSession { user_id: user_id.to_owned(), device_id, access_token };
+        Ok(PreparedSession { started, display_name })
+    }
+}
+
+/// Cuts a text to at most `bytes_max` bytes, between characters.
+pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
+
+/// A session to be begun.
+#[derive(Debug)]
+pub(super) struct PreparedSession {
+    pub(super) started: StartedSession,
+    display_name: Option<String>,
+}
+
+/// A session that has begun.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StartedSession {
+    /// The user.
+    pub user_id: OwnedUserId,
+    /// The device.
+    pub device_id: OwnedDeviceId,
+    /// The secret that the client shows with its requests; it is kept nowhere else.
+    pub access_token: String,
+}
+
+impl std::fmt::Debug for StartedSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StartedSession")
+            .field("user_id", &self.user_id)
+            .field("device_id", &self.device_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service for sessions; cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: Storage,
+    cache: Cache<SecretHash, Arc<Session>>,
+    /// Counts how often sessions were forgotten; held while the cache is filled or emptied, so that a
+    /// session read before its end is not cached after it.
+    forgotten: Mutex<u64>,
+    last_seen: LastSeen,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("cached", &self.inner.cache.len()).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// The service.
+    pub fn new(storage: Storage, clock: Clock) -> Self {
+        let cache = Cache::new(limits::SESSIONS_CACHED_MAX);
+        let last_seen = LastSeen::new(storage.clone());
+        Self { inner: Arc::new(Inner { storage, cache, forgotten: Mutex::new(0), last_seen, clock }) }
+    }
+
+    /// When and from where devices were last seen.
+    pub fn last_seen(&self) -> &LastSeen {
+        &self.inner.last_seen
+    }
+
+    /// The session of an access token, if the cache has it: never reads from disk.
+    pub fn find_cached(&self, token: &AccessToken) -> Option<Arc<Session>> {
+        self.inner.cache.get(&token.0)
+    }
+
+    /// The session of an access token.
+    pub fn find(&self, token: &AccessToken) -> Result<Option<Arc<Session>>, StorageError> {
+        if let Some(session) = self.find_cached(token) {
+            return Ok(Some(session));
+        }
+        let inner = &*self.inner;
+        let forgotten_before = *inner.lock_forgotten();
+        let Some(session) = inner.read(token)? else { return Ok(None) };
+        let session = Arc::new(session);
+        let forgotten = inner.lock_forgotten();
+        if *forgotten == forgotten_before {
+            inner.cache.insert(token.0, session.clone());
+        }
+        Ok(Some(session))
+    }
+
+    /// Notes that a session was used just now.
+    pub fn seen(&self, session: &Session, address: Option<std::net::IpAddr>) {
+        self.inner.last_seen.note(session, self.inner.clock.now_ms(), address);
+    }
+
+    /// Logs a user in who has proved who they are. A device that was logged in before gets a new token in
+    /// place of the old one.
+    pub fn start(&self, user_id: &UserId, device: NewDevice) -> Result<StartedSession, UserError> {
+        let session = device.prepare(user_id)?;
+        let now = self.inner.clock.now();
+        let replaced = self.inner.storage.write(|tx| {
+            let unknown = || UserError::UnknownUser(user_id.to_owned());
+            let user = tx.short_user_id(user_id)?.ok_or_else(unknown)?;
+            let Json(account) = tx.get(&tables::ACCOUNTS, &user)?.ok_or_else(unknown)?;
+            if account.is_deactivated {
+                return Err(UserError::Deactivated);
+            }
+            begin(tx, user, &session, now).map_err(UserError::from)
+        })?;
+        self.forget(replaced.as_slice());
+        Ok(session.started)
+    }
+
+    /// Logs one device out: it is deleted with its token. True when there was such a device.
+    pub fn end(&self, user: ShortUserId, device_id: &DeviceId) -> Result<bool, UserError> {
+        self.end_many(user, &[device_id.to_owned()]).map(|ended| ended > 0)
+    }
+
+    /// Logs several devices out; answers how many of them there were.
+    pub fn end_many(&self, user: ShortUserId, devices: &[OwnedDeviceId]) -> Result<usize, UserError> {
+        let (count, ended) = self.inner.storage.write(|tx| {
+            let mut count = 0;
+            let mut ended = Vec::new();
+            for device_id in devices {
+                let key = (user, device_id.clone());
+                count += usize::from(tx.contains(&tables::DEVICES, &key)?);
+                ended.extend(end(tx, &key)?);
+            }
+            Ok::<_, StorageError>((count, ended))
+        })?;
+        self.forget(&ended);
+        Ok(count)
+    }
+
+    /// Logs all devices of a user out.
+    pub fn end_all(&self, user: ShortUserId) -> Result<(), UserError> {
+        let ended = self.inner.storage.write(|tx| end_all_but(tx, user, None))?;
+        self.forget(&ended);
+        Ok(())
+    }
+
+    /// Forgets sessions that have ended.
+    pub(super) fn forget(&self, ended: &[SecretHash]) {
+        let mut forgotten = self.inner.lock_forgotten();
+        *forgotten += 1;
+        for hash in ended {
+            self.inner.cache.remove(hash);
+        }
+    }
+
+    /// Forgets all that is cached, as what is known of users has changed.
+    pub(super) fn forget_all(&self) {
+        let mut forgotten = self.inner.lock_forgotten();
+        *forgotten += 1;
+        self.inner.cache.clear();
+    }
+}
+
+impl Inner {
+    fn lock_forgotten(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, token: &AccessToken) -> Result<Option<Session>, StorageError> {
+        let Some((user, device_id)) = self.storage.get(&tables::ACCESS_TOKENS, &token.0)? else {
+            return Ok(None);
+        };
+        let Some(Json(account)) = self.storage.get(&tables::ACCOUNTS, &user)? else { return Ok(None) };
+        if account.is_deactivated {
+            return Ok(None);
+        }
+        let user_id = self.storage.user_id(user)?;
+        let seen = SeenMark::default();
+        Ok(Some(Session { user_id, user, device_id, is_admin: account.is_admin, seen }))
+    }
+}
+
+/// An access token as a client shows it, hashed.
+#[derive(Clone, Copy)]
+pub struct AccessToken(SecretHash);
+
+impl AccessToken {
+    /// Of the text in the request.
+    pub fn new(token: &str) -> Self {
+        Self(secrets::hash(token))
+    }
+}
+
+/// Begins a session in a transaction; answers the token that it replaces, if the device had one.
+pub(super) fn begin(
+    tx: &mut Transaction<'_>,
+    user: ShortUserId,
+    session: &PreparedSession,
+    now: MilliSecondsSinceUnixEpoch,
+) -> Result<Option<SecretHash>, StorageError> {
+    let key = (user, session.started.device_id.clone());
+    let replaced = tx.get(&tables::DEVICE_TOKENS, &key)?;
+    if let Some(replaced) = &replaced {
+        tx.delete(&tables::ACCESS_TOKENS, replaced);
+    }
+    if !tx.contains(&tables::DEVICES, &key)? {
+        let record = DeviceRecord { display_name: session.display_name.clone(), created_at: now };
+        tx.put(&tables::DEVICES, &key, &Json(record));
+    }
+    let hash = secrets::hash(&session.started.access_token);
+    tx.put(&tables::DEVICE_TOKENS, &key, &hash);
+    tx.put(&tables::ACCESS_TOKENS, &hash, &key);
+    Ok(replaced)
+}
+
+/// Deletes a device with its session, in a transaction; answers its token.
+fn end(
+    tx: &mut Transaction<'_>,
+    key: &(ShortUserId, OwnedDeviceId),
+) -> Result<Option<SecretHash>, StorageError> {
+    let hash = tx.get(&tables::DEVICE_TOKENS, key)?;
+    if let Some(hash) = &hash {
+        tx.delete(&tables::ACCESS_TOKENS, hash);
+        tx.delete(&tables::DEVICE_TOKENS, key);
+    }
+    tx.delete(&tables::DEVICES_LAST_SEEN, key);
+    tx.delete(&tables::DEVICES, key);
+    Ok(hash)
+}
+
+/// Deletes a user's devices with their sessions, but for one, in a transaction; answers their tokens.
+pub(super) fn end_all_but(
+    tx: &mut Transaction<'_>,
+    user: ShortUserId,
+    kept: Option<&DeviceId>,
+) -> Result<Vec<SecretHash>, UserError> {
+    let range = tables::DEVICES.prefix(&(user,));
+    let keys = tx.scan(&tables::DEVICES, &range, Direction::Forward).map(|row| row.map(|(key, _)| key));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let mut ended = Vec::new();
+    for key in keys.iter().filter(|(_, device_id)| Some(&**device_id) != kept) {
+        ended.extend(end(tx, key)?);
+    }
+    Ok(ended)
+}
+
+#[cfg(test)]
+mod tests;

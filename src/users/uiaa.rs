@@ -1,0 +1,295 @@
+//! User-interactive authentication: what a user must prove before some requests are served
+//! (client-server API, "User-Interactive Authentication API").
+//!
+//! A session belongs to one operation of one user and is used up when its stages are done, so nothing
+//! proved for one request serves another. Sessions live in memory, bounded in number and time; the main
+//! type is [`Uiaa`].
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ruma::{
+    OwnedUserId,
+    api::{
+        client::uiaa::{AuthData, AuthFlow, AuthType, UiaaInfo, UserIdentifier},
+        error::{ErrorKind, StandardErrorBody},
+    },
+};
+use serde_json::value::RawValue;
+
+use super::{Accounts, Clock, RegistrationPolicy, UserError, limits, secrets};
+
+/// One thing to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The user's password.
+    Password,
+    /// Nothing.
+    Dummy,
+    /// The token for registration.
+    RegistrationToken,
+}
+
+impl Stage {
+    fn of(auth: &AuthData) -> Option<Self> {
+        match auth {
+            AuthData::Password(_) => Some(Self::Password),
+            AuthData::Dummy(_) => Some(Self::Dummy),
+            AuthData::RegistrationToken(_) => Some(Self::RegistrationToken),
+            _ => None,
+        }
+    }
+
+    fn auth_type(self) -> AuthType {
+        match self {
+            Self::Password => AuthType::Password,
+            Self::Dummy => AuthType::Dummy,
+            Self::RegistrationToken => AuthType::RegistrationToken,
+        }
+    }
+}
+
+/// What is asked for: a session for one operation is none for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The operation's name.
+    pub name: &'static str,
+    /// Who asks; `None` when nobody is logged in.
+    pub user: Option<OwnedUserId>,
+    /// What it is done to, such as the devices to be deleted; what is proved counts for nothing else.
+    pub subject: String,
+}
+
+impl Operation {
+    /// An operation of a user who is logged in.
+    pub fn of_user(name: &'static str, user: OwnedUserId, subject: impl Into<String>) -> Self {
+        Self { name, user: Some(user), subject: subject.into() }
+    }
+
+    /// An operation of somebody who is not logged in.
+    pub fn of_anybody(name: &'static str) -> Self {
+        Self { name, user: None, subject: String::new() }
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All is proved: do it, once.
+    Authorized,
+    /// Something is still to be proved: the body of the 401.
+    Needed(Box<UiaaInfo>),
+}
+
+/// Flows: lists of stages, one of which must be gone through in order.
+type Flows = [&'static [Stage]];
+
+struct UiaaSession {
+    operation: Operation,
+    completed: Vec<Stage>,
+    expires_at_ms: u64,
+}
+
+#[derive(Default)]
+struct UiaaSessions {
+    by_id: HashMap<String, UiaaSession>,
+    /// All ids, the oldest first; some may have ended.
+    ids: VecDeque<String>,
+}
+
+impl UiaaSessions {
+    fn begin(&mut self, id: String, session: UiaaSession) {
+        while self.ids.len() >= limits::UIAA_SESSIONS_MAX {
+            let Some(oldest) = self.ids.pop_front() else { break };
+            self.by_id.remove(&oldest);
+        }
+        self.ids.push_back(id.clone());
+        self.by_id.insert(id, session);
+    }
+
+    fn end(&mut self, id: &str) {
+        if self.by_id.remove(id).is_some() {
+            self.ids.retain(|known| known != id);
+        }
+    }
+
+    fn get(&mut self, id: &str, operation: &Operation, now_ms: u64) -> Option<&mut UiaaSession> {
+        if self.by_id.get(id)?.expires_at_ms <= now_ms {
+            self.end(id);
+            return None;
+        }
+        self.by_id.get_mut(id).filter(|session| session.operation == *operation)
+    }
+}
+
+/// The service for user-interactive authentication; cheap to clone.
+#[derive(Clone)]
+pub struct Uiaa {
+    accounts: Accounts,
+    registration: RegistrationPolicy,
+    clock: Clock,
+    sessions: Arc<Mutex<UiaaSessions>>,
+}
+
+impl std::fmt::Debug for Uiaa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uiaa").field("registration", &self.registration).finish_non_exhaustive()
+    }
+}
+
+impl Uiaa {
+    /// The service.
+    pub fn new(accounts: Accounts, registration: RegistrationPolicy, clock: Clock) -> Self {
+        Self { accounts, registration, clock, sessions: Arc::default() }
+    }
+
+    /// Who may register.
+    pub fn registration(&self) -> &RegistrationPolicy {
+        &self.registration
+    }
+
+    /// Decides on a request for `operation` that comes with `auth`. A client may prove the first stage
+    /// without asking for a session before.
+    pub fn check(
+        &self,
+        operation: &Operation,
+        flows: &Flows,
+        auth: Option<&AuthData>,
+    ) -> Result<Outcome, UserError> {
+        let Some(auth) = auth else { return self.begin(operation, flows, None) };
+        let (id, completed) = match auth.session() {
+            None => (self.begin_session(operation)?, Vec::new()),
+            Some(id) => match self.lock().get(id, operation, self.clock.now_ms()) {
+                Some(session) => (id.to_owned(), session.completed.clone()),
+                None => {
+                    let refusal =
+                        (ErrorKind::Unknown, "This authentication session has ended; a new one began");
+                    return self.begin(operation, flows, Some(refusal));
+                }
+            },
+        };
+        let needed = |completed: &[Stage], refusal| Ok(needed(flows, completed, &id, refusal));
+        let stage = match next_stage(auth, flows, &completed) {
+            Ok(stage) => stage,
+            Err(refusal) => return needed(&completed, refusal),
+        };
+        if let Some(refusal) = self.refusal(stage, auth, operation)? {
+            return needed(&completed, Some(refusal));
+        }
+        self.complete(operation, flows, &id, stage)
+    }
+
+    /// Marks a stage as done; with the last one the session ends.
+    fn complete(
+        &self,
+        operation: &Operation,
+        flows: &Flows,
+        id: &str,
+        stage: Stage,
+    ) -> Result<Outcome, UserError> {
+        let mut sessions = self.lock();
+        let Some(session) = sessions.get(id, operation, self.clock.now_ms()) else {
+            drop(sessions);
+            return self.begin(operation, flows, None);
+        };
+        session.completed.push(stage);
+        if flows.iter().any(|flow| *flow == session.completed) {
+            sessions.end(id);
+            return Ok(Outcome::Authorized);
+        }
+        Ok(needed(flows, &session.completed, id, None))
+    }
+
+    /// Why what a client sends does not prove a stage; `None` when it does. Takes as long as a password's
+    /// check takes.
+    fn refusal(
+        &self,
+        stage: Stage,
+        auth: &AuthData,
+        operation: &Operation,
+    ) -> Result<Option<Refusal>, UserError> {
+        let wrong = |message| Ok(Some((ErrorKind::Forbidden, message)));
+        match (stage, auth) {
+            (Stage::Password, AuthData::Password(auth)) => {
+                let UserIdentifier::Matrix(identifier) = &auth.identifier else {
+                    return wrong("This kind of identifier is not known here");
+                };
+                match self.accounts.check_password(&identifier.user, &auth.password) {
+                    Ok(user) if Some(&user) == operation.user.as_ref() => Ok(None),
+                    Ok(_) | Err(UserError::WrongCredentials) => wrong("Wrong user name or password"),
+                    Err(e) => Err(e),
+                }
+            }
+            (Stage::RegistrationToken, AuthData::RegistrationToken(auth)) => {
+                if self.registration.accepts_token(&auth.token) {
+                    return Ok(None);
+                }
+                wrong("The registration token is not valid")
+            }
+            (Stage::Dummy, AuthData::Dummy(_)) => Ok(None),
+            _ => wrong("This does not fit the type of authentication"),
+        }
+    }
+
+    fn begin(
+        &self,
+        operation: &Operation,
+        flows: &Flows,
+        refusal: Option<Refusal>,
+    ) -> Result<Outcome, UserError> {
+        let id = self.begin_session(operation)?;
+        Ok(needed(flows, &[], &id, refusal))
+    }
+
+    fn begin_session(&self, operation: &Operation) -> Result<String, UserError> {
+        let id = secrets::random_secret()?;
+        let expires_at_ms = self.clock.now_ms() + limits::UIAA_SESSION_LIFETIME_MS;
+        let session = UiaaSession { operation: operation.clone(), completed: Vec::new(), expires_at_ms };
+        self.lock().begin(id.clone(), session);
+        Ok(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UiaaSessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a stage is not done: the errcode and a text for people.
+type Refusal = (ErrorKind, &'static str);
+
+/// The stage that a client wants to do, if it is the next one of a flow; otherwise what to tell it.
+fn next_stage(auth: &AuthData, flows: &Flows, completed: &[Stage]) -> Result<Stage, Option<Refusal>> {
+    // A session and nothing else asks how far things are.
+    let Some(stage) = Stage::of(auth) else {
+        let asks_only = matches!(auth, AuthData::FallbackAcknowledgement(_));
+        return Err(
+            (!asks_only).then_some((ErrorKind::Unrecognized, "This type of authentication is not offered"))
+        );
+    };
+    if completed.contains(&stage) {
+        return Err(None);
+    }
+    let is_next = |flow: &&[Stage]| flow.strip_prefix(completed).and_then(<[Stage]>::first) == Some(&stage);
+    if flows.iter().any(is_next) {
+        Ok(stage)
+    } else {
+        Err(Some((ErrorKind::Forbidden, "This is not the next stage of a flow")))
+    }
+}
+
+fn needed(flows: &Flows, completed: &[Stage], id: &str, refusal: Option<Refusal>) -> Outcome {
+    let auth_types = |stages: &[Stage]| stages.iter().map(|stage| stage.auth_type()).collect::<Vec<_>>();
+    let mut info = UiaaInfo::new(flows.iter().map(|flow| AuthFlow::new(auth_types(flow))).collect());
+    info.completed = auth_types(completed);
+    // No stage of ours has parameters; clients expect the key.
+    info.params = RawValue::from_string("{}".to_owned()).ok();
+    info.session = Some(id.to_owned());
+    info.auth_error =
+        refusal.map(|(kind, message)| Box::new(StandardErrorBody::new(kind, message.to_owned())));
+    Outcome::Needed(Box::new(info))
+}
+
+#[cfg(test)]
+mod tests;
