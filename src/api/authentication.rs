@@ -14,6 +14,7 @@ use ruma::{
 
 use super::{ApiError, blocking};
 use crate::{
+    net::ClientAddress,
     storage::ShortUserId,
     users::{AccessToken, Session, Sessions},
 };
@@ -109,7 +110,7 @@ fn access_token(parts: &Parts) -> Option<AccessToken> {
 
 /// The client's address, where the server's shell has put it.
 fn client_address(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<IpAddr>().copied()
+    parts.extensions.get::<ClientAddress>().map(|address| address.0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use axum::extract::FromRef;
 
-use crate::storage::Storage;
+use crate::{
+    storage::Storage,
+    users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, Uiaa},
+};
 
 macro_rules! api_state {
     ($($(#[doc = $doc:literal])+ $field:ident: $service:ty,)*) => {
@@ -23,4 +26,20 @@ macro_rules! api_state {
 api_state! {
     /// The store, for the durability middleware.
     storage: Storage,
+    /// Access tokens and what they stand for.
+    sessions: Sessions,
+    /// Accounts.
+    accounts: Accounts,
+    /// Devices.
+    devices: Devices,
+    /// Profiles.
+    profiles: Profiles,
+    /// Account data and tags.
+    account_data: AccountData,
+    /// Stored filters.
+    filters: Filters,
+    /// Tokens for `m.login.token`.
+    login_tokens: LoginTokens,
+    /// User-interactive authentication.
+    uiaa: Uiaa,
 }

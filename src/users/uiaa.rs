@@ -161,14 +161,11 @@ impl Uiaa {
         let Some(auth) = auth else { return self.begin(operation, flows, None) };
         let (id, completed) = match auth.session() {
             None => (self.begin_session(operation)?, Vec::new()),
-            Some(id) => match self.lock().get(id, operation, self.clock.now_ms()) {
-                Some(session) => (id.to_owned(), session.completed.clone()),
-                None => {
-                    let refusal =
-                        (ErrorKind::Unknown, "This authentication session has ended; a new one began");
-                    return self.begin(operation, flows, Some(refusal));
-                }
-            },
+            Some(id) => {
+                let completed = self.completed(id, operation);
+                let Some(completed) = completed else { return self.begin(operation, flows, Some(ENDED)) };
+                (id.to_owned(), completed)
+            }
         };
         let needed = |completed: &[Stage], refusal| Ok(needed(flows, completed, &id, refusal));
         let stage = match next_stage(auth, flows, &completed) {
@@ -179,6 +176,12 @@ impl Uiaa {
             return needed(&completed, Some(refusal));
         }
         self.complete(operation, flows, &id, stage)
+    }
+
+    /// What is done in a session for this operation; `None` when there is no such session.
+    fn completed(&self, id: &str, operation: &Operation) -> Option<Vec<Stage>> {
+        let mut sessions = self.lock();
+        sessions.get(id, operation, self.clock.now_ms()).map(|session| session.completed.clone())
     }
 
     /// Marks a stage as done; with the last one the session ends.
@@ -258,6 +261,9 @@ impl Uiaa {
 
 /// Why a stage is not done: the errcode and a text for people.
 type Refusal = (ErrorKind, &'static str);
+
+/// For a session that is unknown, used up, too old, or another operation's.
+const ENDED: Refusal = (ErrorKind::Unknown, "This authentication session has ended; a new one began");
 
 /// The stage that a client wants to do, if it is the next one of a flow; otherwise what to tell it.
 fn next_stage(auth: &AuthData, flows: &Flows, completed: &[Stage]) -> Result<Stage, Option<Refusal>> {
