@@ -43,7 +43,7 @@ fn a_name_is_given_once_even_to_many_at_once() {
     let made = std::thread::scope(|scope| {
         let attempts: Vec<_> =
             (0..8).map(|_| scope.spawn(|| server.accounts.register(id, NewAccount::default()))).collect();
-        attempts.into_iter().map(|attempt| attempt.join().unwrap()).filter(Result::is_ok).count()
+        attempts.into_iter().filter_map(|attempt| attempt.join().unwrap().ok()).count()
     });
     assert_eq!(made, 1);
     assert!(matches!(server.accounts.free_user_id("ALICE"), Err(UserError::UserInUse(_))));

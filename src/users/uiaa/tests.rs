@@ -39,6 +39,7 @@ impl Setting {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as `check` takes it")]
 fn password(user: &str, password: &str, session: &Value) -> Option<Value> {
     let identifier = json!({ "type": "m.id.user", "user": user });
     Some(json!({
@@ -46,6 +47,7 @@ fn password(user: &str, password: &str, session: &Value) -> Option<Value> {
     }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as `check` takes it")]
 fn dummy(session: &Value) -> Option<Value> {
     Some(json!({ "type": "m.login.dummy", "session": session }))
 }
