@@ -11,9 +11,11 @@ pub mod client;
 pub mod durability;
 pub mod error;
 pub mod request;
+mod room_read_errors;
 pub mod routes;
 pub mod state;
 mod user_errors;
+mod viewer;
 
 pub use authentication::{MaybeRequester, Requester};
 pub use error::ApiError;

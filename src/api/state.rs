@@ -3,6 +3,9 @@
 use axum::extract::FromRef;
 
 use crate::{
+    rooms::{
+        Aliases, ClientEvents, Members, Receipts, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
+    },
     storage::Storage,
     users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, Uiaa},
 };
@@ -42,4 +45,22 @@ api_state! {
     login_tokens: LoginTokens,
     /// User-interactive authentication.
     uiaa: Uiaa,
+    /// Rooms' states.
+    room_states: RoomStates,
+    /// Who may see what of a room.
+    visibility: Visibility,
+    /// Rooms' histories.
+    timelines: Timelines,
+    /// Events as clients get them.
+    client_events: ClientEvents,
+    /// Who is in a room.
+    members: Members,
+    /// Names of rooms.
+    aliases: Aliases,
+    /// The published rooms.
+    room_directory: RoomDirectory,
+    /// How far users have read.
+    receipts: Receipts,
+    /// Who is typing.
+    typing: Typing,
 }

@@ -24,6 +24,9 @@ pub struct Unsigned<'a> {
     /// The reader's membership when the event was sent (spec v1.11, MSC4115).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<&'a str>,
+    /// The same under the name that MSC4115 had before: clients of today still look for it there.
+    #[serde(rename = "io.element.msc4115.membership", skip_serializing_if = "Option::is_none")]
+    pub membership_unstable: Option<&'a str>,
     /// The content that a state event replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_content: Option<&'a RawValue>,
@@ -46,6 +49,7 @@ impl Unsigned<'_> {
         self.age.is_none()
             && self.transaction_id.is_none()
             && self.membership.is_none()
+            && self.membership_unstable.is_none()
             && self.prev_content.is_none()
             && self.prev_sender.is_none()
             && self.replaces_state.is_none()

@@ -19,7 +19,7 @@ pub mod redaction;
 pub mod room_versions;
 pub mod signing;
 #[cfg(test)]
-mod test_rooms;
+pub(crate) mod test_rooms;
 
 pub use auth_rules::{AuthError, AuthRefusal, AuthState};
 pub use builder::{EventDraft, EventReference};

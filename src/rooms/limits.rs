@@ -5,3 +5,49 @@ pub const ROOM_RECORDS_CACHED_MAX: usize = 4_096;
 
 /// Bytes that a cached event is counted with beside its JSON: the parsed fields.
 pub const EVENT_CACHE_ENTRY_BYTES: u64 = 512;
+
+/// Events in one page of history: what clients ask for at most, and a Pi can hold for several at once.
+pub const PAGE_EVENTS_MAX: usize = 1_000;
+
+/// Bytes of event JSON in one page: 1,000 events of the largest size would be 64 MiB.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Timeline rows read for one page, when a filter or the visibility drops most: bounds a request's time.
+pub const PAGE_ROWS_READ_MAX: usize = 5_000;
+
+/// Entries of a request's memo of visibility decisions, before it starts anew.
+pub const VISIBILITY_MEMO_ENTRIES_MAX: usize = 4_096;
+
+/// Member events followed back to find when a user was last in a room: bounds the reads for somebody who
+/// has been invited and has declined ever again.
+pub const MEMBER_EVENTS_FOLLOWED_MAX: usize = 32;
+
+/// Relations followed to find an event's thread: the spec's advice.
+pub const THREAD_HOPS_MAX: usize = 3;
+
+/// Receipts of one room read for one answer: more readers than this are of no use to a client.
+pub const RECEIPTS_READ_MAX: usize = 5_000;
+
+/// Longest time for which one request marks a user as typing, in milliseconds.
+pub const TYPING_MS_MAX: u64 = 120_000;
+
+/// Shortest such time: less would be over before it is told.
+pub const TYPING_MS_MIN: u64 = 1_000;
+
+/// Users shown as typing in one room: nobody reads more names.
+pub const TYPISTS_PER_ROOM_MAX: usize = 64;
+
+/// Rooms in which typing is remembered; of those where nobody types any more, the oldest go first.
+pub const TYPING_ROOMS_MAX: usize = 8_192;
+
+/// Members after whom a room without a name is called: the spec's number.
+pub const HEROES: usize = 5;
+
+/// Aliases of one room: no room needs more, and each request for them reads all.
+pub const ALIASES_PER_ROOM_MAX: usize = 1_000;
+
+/// Rooms in the directory: a listing reads a row of each.
+pub const DIRECTORY_ROOMS_MAX: usize = 10_000;
+
+/// Rooms in one page of the directory.
+pub const DIRECTORY_PAGE_MAX: usize = 100;

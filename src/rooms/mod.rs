@@ -4,13 +4,55 @@
 //! (records, heads, memberships by room and user). Everything that changes a room's graph goes through the
 //! appender, one writer a room. Nothing here speaks HTTP.
 
+mod aliases;
+pub mod changes;
+mod client_events;
+mod directory;
 mod error;
+mod event_filter;
 mod events;
 mod index;
 pub mod limits;
+mod members;
+mod permissions;
+mod read_error;
+mod receipts;
 mod states;
+mod threads;
+mod timeline;
+mod tokens;
+mod typing;
+mod viewer;
+mod visibility;
 
+#[cfg(test)]
+mod client_event_tests;
+#[cfg(test)]
+mod directory_tests;
+#[cfg(test)]
+mod receipt_tests;
+#[cfg(test)]
+pub(crate) mod stored_room;
+#[cfg(test)]
+mod timeline_tests;
+#[cfg(test)]
+mod visibility_tests;
+
+pub use aliases::{AliasError, Aliases};
+pub use client_events::{ClientEvents, EventForm};
+pub use directory::{DirectoryError, DirectoryPage, DirectoryToken, RoomDirectory};
 pub use error::RoomError;
+pub use event_filter::{EventFilter, allows_type};
 pub use events::{EventStore, StoredEvent};
 pub use index::RoomIndex;
+pub use members::{MemberNames, Members, MembershipFilter};
+pub use permissions::Permissions;
+pub use read_error::ReadError;
+pub use receipts::{Mark, ReceiptError, Receipts};
 pub use states::RoomStates;
+pub use threads::{is_in_thread, thread_root};
+pub use timeline::{Context, Page, PageRequest, Timelines};
+pub use tokens::{PaginationToken, SyncToken};
+pub use typing::Typing;
+pub use viewer::Viewer;
+pub use visibility::{History, RoomView, Visibility, VisibleEvent, membership_of};

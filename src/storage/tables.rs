@@ -13,7 +13,7 @@ use super::{
     engine::Family,
     records::{
         AccountDataRow, AccountRecord, DeviceRecord, EventMeta, LastSeenRecord, Membership, MembershipRow,
-        RoomHead, RoomRecord,
+        ReceiptKind, ReceiptRow, RoomHead, RoomRecord,
     },
     short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
@@ -107,6 +107,13 @@ tables! {
     101 ROOM_CHANGE_POSITIONS in Index: ShortRoomId => StreamPosition;
     /// Each change of a local user's own membership, in order.
     102 OWN_MEMBERSHIP_CHANGES in Stream: (ShortUserId, StreamPosition) => ShortRoomId;
+    /// Each room's receipts in the order in which they were last moved.
+    103 RECEIPTS in Stream: (ShortRoomId, StreamPosition) => ReceiptRow;
+    /// The position of each receipt's row in RECEIPTS, by user, kind and thread.
+    104 RECEIPT_POSITIONS in Timeline: (ShortRoomId, ShortUserId, ReceiptKind, String) => StreamPosition;
+    /// How far each local user has read a room regardless of threads: by receipts of either kind, or by
+    /// sending.
+    105 READ_UP_TO in Timeline: (ShortUserId, ShortRoomId) => TimelineKey;
 }
 
 #[cfg(test)]

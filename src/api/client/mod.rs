@@ -1,8 +1,25 @@
 //! The client-server API: one file an operation, in folders by subject.
 
+mod alias;
+mod directory;
+mod members;
+mod receipt;
+#[cfg(test)]
+mod room_read_tests;
+mod state;
+mod timeline;
+mod typing;
+
 use super::routes::Routes;
 
 /// Adds all endpoints of the client-server API.
-pub fn routes(routes: Routes) -> Routes {
+pub fn routes(mut routes: Routes) -> Routes {
+    routes = alias::routes(routes);
+    routes = directory::routes(routes);
+    routes = members::routes(routes);
+    routes = receipt::routes(routes);
+    routes = state::routes(routes);
+    routes = timeline::routes(routes);
+    routes = typing::routes(routes);
     routes
 }

@@ -44,6 +44,7 @@ fn unsigned_has_what_is_given() {
         age: Some(-5),
         transaction_id: Some("txn\"1"),
         membership: Some("join"),
+        membership_unstable: Some("join"),
         prev_content: Some(&prev_content),
         prev_sender: Some("@p:example.org"),
         replaces_state: Some(event_id!("$replaced")),
@@ -53,7 +54,8 @@ fn unsigned_has_what_is_given() {
     let shown = client_event(&event, ClientFormat::WithoutRoomId, &unsigned).unwrap();
     assert_eq!(
         value(&shown)["unsigned"],
-        json!({"age": -5, "transaction_id": "txn\"1", "membership": "join", "prev_content": {"a": 1},
+        json!({"age": -5, "transaction_id": "txn\"1", "membership": "join",
+            "io.element.msc4115.membership": "join", "prev_content": {"a": 1},
             "prev_sender": "@p:example.org", "replaces_state": "$replaced", "redacted_because": {"b": 2},
             "m.relations": {"c": 3}})
     );

@@ -1,7 +1,9 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
+mod receipts;
 mod rooms;
 mod users;
 
+pub use receipts::{ReceiptKind, ReceiptRow};
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord};

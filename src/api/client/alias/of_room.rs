@@ -1,0 +1,20 @@
+//! `GET /rooms/{roomId}/aliases`: this server's aliases of a room.
+
+use axum::extract::State;
+use ruma::api::client::room::aliases::v3::{Request, Response};
+
+use crate::{
+    api::{ApiResult, Ruma, RumaResponse, authentication::Requester, blocking},
+    rooms::{Aliases, Viewer},
+};
+
+/// The handler.
+pub async fn of_room(
+    State(aliases): State<Aliases>,
+    requester: Requester,
+    Ruma(request): Ruma<Request>,
+) -> ApiResult<Response> {
+    let viewer = Viewer::from(requester);
+    let aliases = blocking::run(move || aliases.of_room(&viewer, &request.room_id)).await?;
+    Ok(RumaResponse(Response::new(aliases)))
+}

@@ -1,0 +1,191 @@
+//! Events as their readers get them: the event, and in `unsigned` what this server knows beside it
+//! ([room event format]). Takes only [`VisibleEvent`]s, so nothing unchecked is shown; what `unsigned` quotes
+//! of other events is checked the same way.
+//!
+//! Per timeline event: no read for a message of somebody else, one for one's own, a few for state events and
+//! redacted ones. Main type: [`ClientEvents`].
+//!
+//! [room event format]: https://spec.matrix.org/v1.19/client-server-api/#room-event-format
+
+use std::sync::Arc;
+
+use ruma::{OwnedEventId, serde::Raw};
+use serde_json::value::RawValue;
+
+use super::{RoomError, RoomStates, RoomView, VisibleEvent};
+use crate::{
+    matrix::{
+        client_format::{ClientFormat, Unsigned, client_event, stripped_state},
+        event::{Event, EventFormatError},
+    },
+    state::tree::StateRoot,
+    storage::{Read, Storage, records::Membership, tables::EVENT_TRANSACTIONS},
+    users::Clock,
+};
+
+/// How an event is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventForm {
+    /// With or without the room id.
+    pub format: ClientFormat,
+    /// True in timelines: `unsigned` tells what a state event replaced. Lists of state are long, each entry
+    /// would cost a look into an old state, and clients show no changes there.
+    pub tells_replaced: bool,
+}
+
+impl EventForm {
+    /// In a timeline, with the room id: messages, context, a single event.
+    pub const TIMELINE: Self = Self { format: ClientFormat::WithRoomId, tells_replaced: true };
+    /// In a list of state, with the room id.
+    pub const STATE: Self = Self { format: ClientFormat::WithRoomId, tells_replaced: false };
+    /// In sync's timelines.
+    pub const SYNC_TIMELINE: Self = Self { format: ClientFormat::WithoutRoomId, tells_replaced: true };
+    /// In sync's state.
+    pub const SYNC_STATE: Self = Self { format: ClientFormat::WithoutRoomId, tells_replaced: false };
+}
+
+/// Writes events for clients. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ClientEvents {
+    storage: Storage,
+    states: RoomStates,
+    clock: Clock,
+}
+
+/// What `unsigned` borrows from.
+#[derive(Default)]
+struct UnsignedParts {
+    transaction_id: Option<String>,
+    replaced: Option<Replaced>,
+    redacted_because: Option<Box<RawValue>>,
+}
+
+/// The state event that an event replaced.
+struct Replaced {
+    event_id: OwnedEventId,
+    /// Only if the reader may see it.
+    event: Option<Arc<Event>>,
+}
+
+impl ClientEvents {
+    /// Over the rooms' states; `clock` tells the age of events.
+    pub fn new(storage: Storage, states: RoomStates, clock: Clock) -> Self {
+        Self { storage, states, clock }
+    }
+
+    /// One event for the viewer of `view`.
+    pub fn write<T>(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+        form: EventForm,
+    ) -> Result<Raw<T>, RoomError> {
+        let parts = UnsignedParts {
+            transaction_id: self.transaction_id(view, event)?,
+            replaced: if form.tells_replaced { self.replaced(view, event)? } else { None },
+            redacted_because: self.redacted_because(view, event)?,
+        };
+        let prev_content = match parts.replaced.as_ref().and_then(|replaced| replaced.event.as_ref()) {
+            Some(previous) => {
+                Some(previous.content::<&RawValue>().map_err(|source| corrupt(previous, source))?)
+            }
+            None => None,
+        };
+        let membership = event.membership().map(Membership::as_str);
+        let unsigned = Unsigned {
+            age: Some(self.age(event.event())),
+            transaction_id: parts.transaction_id.as_deref(),
+            membership,
+            membership_unstable: membership,
+            prev_content,
+            prev_sender: parts.previous_sender(),
+            replaces_state: parts.replaced.as_ref().map(|replaced| &*replaced.event_id),
+            redacted_because: parts.redacted_because.as_deref(),
+            relations: None,
+        };
+        client_event(event.event(), form.format, &unsigned)
+            .map(Raw::from_json)
+            .map_err(|source| corrupt(event.event(), source))
+    }
+
+    /// Several events, in their order.
+    pub fn write_all<T>(
+        &self,
+        view: &RoomView<'_>,
+        events: &[VisibleEvent],
+        form: EventForm,
+    ) -> Result<Vec<Raw<T>>, RoomError> {
+        events.iter().map(|event| self.write(view, event, form)).collect()
+    }
+
+    /// A state event as those get it who are not in the room.
+    pub fn write_stripped<T>(&self, event: &Event) -> Result<Raw<T>, RoomError> {
+        stripped_state(event).map(Raw::from_json).map_err(|source| corrupt(event, source))
+    }
+
+    /// The content alone.
+    pub fn content(&self, event: &Event) -> Result<Box<RawValue>, RoomError> {
+        RawValue::from_string(event.content_json().to_owned()).map_err(|source| corrupt(event, source))
+    }
+
+    fn age(&self, event: &Event) -> i64 {
+        let [now, sent] = [self.clock.now_ms(), event.origin_server_ts()].map(i64::try_from);
+        now.unwrap_or(i64::MAX).saturating_sub(sent.unwrap_or(i64::MAX))
+    }
+
+    /// Told only to the device that sent the event.
+    fn transaction_id(&self, view: &RoomView<'_>, event: &VisibleEvent) -> Result<Option<String>, RoomError> {
+        let viewer = view.viewer();
+        let Some(device_id) = viewer.device_id.as_ref().filter(|_| event.meta().sender == viewer.user) else {
+            return Ok(None);
+        };
+        let sent = self.storage.get(&EVENT_TRANSACTIONS, &event.short())?;
+        Ok(sent.filter(|(device, _)| device == device_id).map(|(_, transaction_id)| transaction_id))
+    }
+
+    fn replaced(&self, view: &RoomView<'_>, event: &VisibleEvent) -> Result<Option<Replaced>, RoomError> {
+        let Some(state_key) = event.event().state_key() else { return Ok(None) };
+        let before = StateRoot::from_bytes(event.meta().state_before);
+        let Some(short) = self.states.get(before, event.event().event_type(), state_key)? else {
+            return Ok(None);
+        };
+        let seen = view.sees_short(short)?;
+        Ok(Some(Replaced {
+            event_id: self.storage.event_id(short)?,
+            event: seen.map(|seen| seen.stored().event.clone()),
+        }))
+    }
+
+    fn redacted_because(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+    ) -> Result<Option<Box<RawValue>>, RoomError> {
+        let Some(redaction) = event.meta().redacted_by else { return Ok(None) };
+        let Some(redaction) = view.sees_short(redaction)? else { return Ok(None) };
+        let membership = redaction.membership().map(Membership::as_str);
+        let unsigned = Unsigned {
+            age: Some(self.age(redaction.event())),
+            membership,
+            membership_unstable: membership,
+            ..Unsigned::default()
+        };
+        client_event(redaction.event(), ClientFormat::WithoutRoomId, &unsigned)
+            .map(Some)
+            .map_err(|source| corrupt(redaction.event(), source))
+    }
+}
+
+impl UnsignedParts {
+    fn previous_sender(&self) -> Option<&str> {
+        let previous = self.replaced.as_ref()?.event.as_ref()?;
+        Some(previous.sender().as_str())
+    }
+}
+
+fn corrupt(event: &Event, source: serde_json::Error) -> RoomError {
+    RoomError::CorruptEvent {
+        event_id: event.event_id().to_owned(),
+        source: EventFormatError::Fields(source),
+    }
+}

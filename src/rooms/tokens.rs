@@ -1,0 +1,107 @@
+//! The tokens that clients carry between requests.
+//!
+//! A pagination token names a gap between two events of a room's timeline: `t<key>` is the gap just before
+//! the event with that timeline key. Going backward from it shows smaller keys, going forward that key and
+//! larger ones, so one token serves both directions. A sync token names a position in the stream of all
+//! changes, and is accepted wherever a pagination token is. Tokens are not secrets: they grant nothing.
+
+use std::{fmt, str::FromStr};
+
+use super::ReadError;
+use crate::storage::{StreamPosition, TimelineKey};
+
+/// A `next_batch` of sync: `s<position>_<typing serial>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SyncToken {
+    /// Everything up to and including this position has been told.
+    pub position: StreamPosition,
+    /// Typing has been told up to this serial.
+    pub typing: u64,
+}
+
+impl fmt::Display for SyncToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}_{}", self.position.0, self.typing)
+    }
+}
+
+impl FromStr for SyncToken {
+    type Err = ReadError;
+
+    fn from_str(text: &str) -> Result<Self, ReadError> {
+        let parts = || {
+            let (position, typing) = text.strip_prefix('s')?.split_once('_')?;
+            Some(Self { position: StreamPosition(position.parse().ok()?), typing: typing.parse().ok()? })
+        };
+        parts().ok_or_else(|| ReadError::InvalidToken(text.to_owned()))
+    }
+}
+
+/// A place in a room's timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaginationToken {
+    /// Just before the event with this key.
+    Before(TimelineKey),
+    /// After everything that a sync up to this token has told.
+    Sync(SyncToken),
+}
+
+impl PaginationToken {
+    /// Just after the event with this key.
+    pub fn after(key: TimelineKey) -> Self {
+        Self::Before(TimelineKey(key.0.saturating_add(1)))
+    }
+}
+
+impl fmt::Display for PaginationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Before(key) => write!(f, "t{}", key.0),
+            Self::Sync(token) => token.fmt(f),
+        }
+    }
+}
+
+impl FromStr for PaginationToken {
+    type Err = ReadError;
+
+    fn from_str(text: &str) -> Result<Self, ReadError> {
+        match text.strip_prefix('t') {
+            Some(key) => key
+                .parse()
+                .map(|key| Self::Before(TimelineKey(key)))
+                .map_err(|_| ReadError::InvalidToken(text.to_owned())),
+            None => text.parse().map(Self::Sync),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn tokens_round_trip(key: i64, position: u64, typing: u64) {
+            let token = PaginationToken::Before(TimelineKey(key));
+            prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
+            let token = PaginationToken::Sync(SyncToken { position: StreamPosition(position), typing });
+            prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
+        }
+
+        #[test]
+        fn any_text_is_a_token_or_an_error(text in "[st]?[-0-9_x]{0,24}") {
+            if let Ok(token) = text.parse::<PaginationToken>() {
+                prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
+            }
+        }
+    }
+
+    #[test]
+    fn forged_tokens_are_refused() {
+        for text in ["", "t", "s", "s1", "s1_", "t99999999999999999999", "x1", "s-1_2", "t1_2"] {
+            assert!(text.parse::<PaginationToken>().is_err(), "{text}");
+        }
+    }
+}
