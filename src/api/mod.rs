@@ -11,6 +11,7 @@ pub mod client;
 pub mod durability;
 pub mod error;
 pub mod request;
+mod room_errors;
 mod room_read_errors;
 pub mod routes;
 pub mod state;

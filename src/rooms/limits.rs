@@ -1,5 +1,7 @@
 //! The rooms' bounds, each with its reason.
 
+use std::time::Duration;
+
 /// Room records kept in memory: each is small, and nearly every request needs one.
 pub const ROOM_RECORDS_CACHED_MAX: usize = 4_096;
 
@@ -51,3 +53,28 @@ pub const DIRECTORY_ROOMS_MAX: usize = 10_000;
 
 /// Rooms in one page of the directory.
 pub const DIRECTORY_PAGE_MAX: usize = 100;
+
+/// Parsed power levels kept in memory: one a busy room. An entry is at most about as large as an event.
+pub const POWER_LEVELS_CACHED_MAX: usize = 256;
+
+/// Events appended by one request, all in one transaction: room creation with its initial state and invites.
+/// Each costs a signature, and the transaction keeps other writers waiting.
+pub const BATCH_EVENTS_MAX: usize = 500;
+
+/// How long a transaction id is remembered. Clients repeat a request within minutes.
+pub const TRANSACTION_ID_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Sends between two removals of old transaction ids.
+pub const TRANSACTION_ID_SWEEP_EVERY: u64 = 32;
+
+/// Old transaction ids removed at once: twice as many as are added meanwhile, so that a backlog shrinks.
+pub const TRANSACTION_ID_SWEEP_ROWS: usize = 64;
+
+/// Rooms of a restricted room's allow list that are looked at for one join.
+pub const ALLOWED_ROOMS_MAX: usize = 100;
+
+/// Local members that are looked at to find one who may let a user into a restricted room.
+pub const AUTHORISING_MEMBERS_MAX: usize = 50;
+
+/// Tries to make a room whose id follows from its create event, each with a later time.
+pub const ROOM_ID_TRIES_MAX: u64 = 16;

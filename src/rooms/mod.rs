@@ -2,21 +2,25 @@
 //!
 //! Reading starts from [`EventStore`] (events by id), [`RoomStates`] (states by root) and [`RoomIndex`]
 //! (records, heads, memberships by room and user). Everything that changes a room's graph goes through the
-//! appender, one writer a room. Nothing here speaks HTTP.
+//! [`Appender`], one writer a room. Nothing here speaks HTTP.
 
 mod aliases;
+pub mod appender;
 pub mod changes;
 mod client_events;
+pub mod creation;
 mod directory;
 mod error;
 mod event_filter;
 mod events;
 mod index;
 pub mod limits;
+mod member_profiles;
 mod members;
 mod permissions;
 mod read_error;
 mod receipts;
+mod signing_keys;
 mod states;
 mod threads;
 mod timeline;
@@ -24,6 +28,7 @@ mod tokens;
 mod typing;
 mod viewer;
 mod visibility;
+mod writer;
 
 #[cfg(test)]
 mod client_event_tests;
@@ -34,22 +39,28 @@ mod receipt_tests;
 #[cfg(test)]
 pub(crate) mod stored_room;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod timeline_tests;
 #[cfg(test)]
 mod visibility_tests;
 
 pub use aliases::{AliasError, Aliases};
+pub use appender::Appender;
 pub use client_events::{ClientEvents, EventForm};
+pub use creation::RoomCreator;
 pub use directory::{DirectoryError, DirectoryPage, DirectoryToken, RoomDirectory};
 pub use error::RoomError;
 pub use event_filter::{EventFilter, allows_type};
 pub use events::{EventStore, StoredEvent};
 pub use index::RoomIndex;
+pub use member_profiles::{MemberProfile, MemberProfiles};
 pub use members::{MemberNames, Members, MembershipFilter};
 pub use permissions::Permissions;
 pub use read_error::ReadError;
 pub use receipts::{Mark, ReceiptError, Receipts};
-pub use states::RoomStates;
+pub use signing_keys::SigningKeys;
+pub use states::{RoomStates, StateDifference};
 pub use threads::{is_in_thread, thread_root};
 pub use timeline::{Context, Page, PageRequest, Timelines};
 pub use tokens::{PaginationToken, SyncToken};

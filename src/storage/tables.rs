@@ -75,10 +75,15 @@ tables! {
     31 ROOM_ALIASES in Timeline: (ShortRoomId, OwnedRoomAliasId) => ();
     /// Rooms listed in the public directory.
     32 PUBLIC_ROOMS in Timeline: ShortRoomId => ();
-    /// Transaction ids of sent events, so that a repeated request answers with the first one's event.
-    33 TRANSACTION_IDS in Users: (ShortUserId, OwnedDeviceId, String) => ShortEventId;
+    /// Transaction ids of sent events (as the hash of the request's path and id), so that a repeated request
+    /// answers with the first one's event.
+    33 TRANSACTION_IDS in Users: (ShortUserId, OwnedDeviceId, [u8; 32]) => ShortEventId;
     /// The device and transaction id an event was sent with.
     34 EVENT_TRANSACTIONS in Users: ShortEventId => (OwnedDeviceId, String);
+    /// The rows of TRANSACTION_IDS by the time (milliseconds since 1970) and event they were made for.
+    35 TRANSACTION_ID_AGES in Users: (u64, ShortEventId) => (ShortUserId, OwnedDeviceId, [u8; 32]);
+    /// This server's signing keys, oldest first: secret seed and key version.
+    36 SIGNING_KEYS in Index: u64 => Vec<u8>;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

@@ -1,0 +1,74 @@
+//! Errors of the rooms' services as clients see them.
+
+use http::StatusCode;
+use ruma::api::error::ErrorKind;
+
+use super::ApiError;
+use crate::{
+    matrix::{builder::BuildError, canonical_json::CanonicalJsonError},
+    rooms::RoomError,
+};
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        let message = error.to_string();
+        let bad_request = |kind: ErrorKind| Self::new(StatusCode::BAD_REQUEST, kind, message.clone());
+        match error {
+            RoomError::Storage(error) => error.into(),
+            RoomError::State(_)
+            | RoomError::CorruptEvent { .. }
+            | RoomError::UnknownVersion(_)
+            | RoomError::SigningKey(_)
+            | RoomError::NoRandomness
+            | RoomError::DamagedRoom { .. }
+            | RoomError::RoomIdTaken(_) => Self::internal(error),
+            RoomError::RoomNotFound(_) | RoomError::EventNotFound(_) => Self::not_found(message),
+            RoomError::Refused(_) | RoomError::Forbidden(_) | RoomError::RemoteUser(_) => {
+                Self::forbidden(message)
+            }
+            RoomError::Build(BuildError::Format(format)) if format.is_too_large() => Self::too_large(message),
+            RoomError::Content(CanonicalJsonError::Syntax(_)) => Self::not_json(message),
+            RoomError::Build(_) | RoomError::Content(_) | RoomError::BadContent(_) => Self::bad_json(message),
+            RoomError::InvalidParameter(_) => Self::invalid_param(message),
+            RoomError::NotLeft { .. } => bad_request(ErrorKind::Unknown),
+            RoomError::UnsupportedVersion(_) => bad_request(ErrorKind::UnsupportedRoomVersion),
+            RoomError::InvalidInitialState(_) => bad_request(ErrorKind::InvalidRoomState),
+            RoomError::AliasTaken(_) => bad_request(ErrorKind::RoomInUse),
+            RoomError::BadAlias(_) => bad_request(ErrorKind::BadAlias),
+            RoomError::TooManyEvents(_) => Self::too_large(message),
+            RoomError::NoIdentityServer => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::ThreepidDenied, message)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::OwnedRoomId;
+
+    use super::*;
+
+    #[test]
+    fn each_error_has_the_status_and_errcode_of_the_spec() {
+        let room_id = OwnedRoomId::try_from("!a:example.org").unwrap();
+        let user = ruma::OwnedUserId::try_from("@a:example.org").unwrap();
+        let alias = ruma::OwnedRoomAliasId::try_from("#a:example.org").unwrap();
+        let too_large = crate::matrix::event::EventFormatError::TooLarge(70_000);
+        for (error, status, errcode) in [
+            (RoomError::RoomNotFound(room_id.clone()), 404, "M_NOT_FOUND"),
+            (RoomError::Forbidden("no".to_owned()), 403, "M_FORBIDDEN"),
+            (RoomError::Build(BuildError::Format(too_large)), 413, "M_TOO_LARGE"),
+            (RoomError::BadContent("no".to_owned()), 400, "M_BAD_JSON"),
+            (RoomError::AliasTaken(alias.clone()), 400, "M_ROOM_IN_USE"),
+            (RoomError::BadAlias(alias), 400, "M_BAD_ALIAS"),
+            (RoomError::NotLeft { user, room_id }, 400, "M_UNKNOWN"),
+            (RoomError::NoRandomness, 500, "M_UNKNOWN"),
+        ] {
+            let ApiError::Standard { status: found, kind, .. } = ApiError::from(error) else {
+                panic!("not a standard error")
+            };
+            assert_eq!((found.as_u16(), kind.errcode().as_str()), (status, errcode));
+        }
+    }
+}

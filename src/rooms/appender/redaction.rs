@@ -1,0 +1,97 @@
+//! Redactions: which event one is about, whether the sender may, and what remains.
+
+use std::sync::Arc;
+
+use super::{Draft, RoomBatch};
+use crate::{
+    matrix::{event::Event, redaction::redact},
+    rooms::{EventStore, RoomError, StoredEvent},
+    storage::{
+        Read, ShortEventId, StorageError, Transaction,
+        records::{EventMeta, EventStatus},
+        tables::{EVENT_JSON, EVENT_META},
+    },
+};
+
+/// State whose loss would break the room for servers that have not seen it yet; clients never need to redact
+/// it, since they can replace it.
+const NEVER_REDACTED: [&str; 2] = ["m.room.create", "m.room.server_acl"];
+
+/// A redaction that takes effect together with its event.
+#[derive(Debug)]
+pub(super) struct Redaction {
+    target: ShortEventId,
+    redacted: Arc<Event>,
+}
+
+impl RoomBatch {
+    /// The event that a redaction is about: one of this room that clients can know of.
+    pub(super) fn redaction_target(&self, draft: &Draft) -> Result<Option<StoredEvent>, RoomError> {
+        if draft.event_type != "m.room.redaction" || draft.state_key.is_some() {
+            return Ok(None);
+        }
+        let Some(event_id) = &draft.redacts else {
+            let problem = "a redaction names the event to redact in `redacts`";
+            return Err(RoomError::BadContent(problem.to_owned()));
+        };
+        let target = self.appender.inner.events.by_id(event_id)?;
+        let room = self.room();
+        let target = target
+            .filter(|target| Some(target.meta.room) == room && target.meta.status == EventStatus::Accepted)
+            .ok_or_else(|| RoomError::EventNotFound(event_id.clone()))?;
+        if NEVER_REDACTED.contains(&target.event.event_type()) {
+            let problem = format!("{} events can't be redacted", target.event.event_type());
+            return Err(RoomError::Forbidden(problem));
+        }
+        Ok(Some(target))
+    }
+
+    /// Applies the redaction `event`, which the rules have allowed, to its target. Own events may be
+    /// redacted by anyone who may send redactions, those of others with the redact level.
+    pub(super) fn redact(&self, target: StoredEvent, event: &Event) -> Result<Redaction, RoomError> {
+        if target.event.sender() != event.sender() {
+            let levels = self.power_levels()?;
+            let required = levels.level(crate::matrix::power_levels::LevelField::Redact)?;
+            let level = levels.user_level(event.sender())?;
+            if level < required {
+                let sender = event.sender();
+                return Err(RoomError::Forbidden(format!(
+                    "{sender} has power level {level}, but redacting events of others needs {required}"
+                )));
+            }
+        }
+        let redacted = redact(&target.event, &self.rules).map_err(|source| RoomError::CorruptEvent {
+            event_id: target.event.event_id().to_owned(),
+            source,
+        })?;
+        Ok(Redaction { target: target.short, redacted: Arc::new(redacted) })
+    }
+}
+
+impl Redaction {
+    /// Replaces the target's text. The first redaction stays the one that is shown as the reason.
+    pub(super) fn write(
+        &self,
+        transaction: &mut Transaction<'_>,
+        redaction: ShortEventId,
+    ) -> Result<(), StorageError> {
+        let Some(meta) = transaction.get(&EVENT_META, &self.target)? else {
+            let key = format!("{:?}", self.target);
+            return Err(StorageError::Missing { table: EVENT_META.info.name, key });
+        };
+        let meta = EventMeta { redacted_by: meta.redacted_by.or(Some(redaction)), ..meta };
+        transaction.put(&EVENT_META, &self.target, &meta);
+        transaction.put(&EVENT_JSON, &self.target, &self.redacted.json().as_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Makes readers see the redacted text; after the write.
+    pub(super) fn applied(&self, events: &EventStore) {
+        events.replaced(self.target);
+    }
+
+    /// The event that lost its content.
+    pub(super) fn target(&self) -> ShortEventId {
+        self.target
+    }
+}
