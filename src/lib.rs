@@ -3,6 +3,7 @@
 //! The folders and what each may use are described in `ARCHITECTURE.md`; arrows point only downward:
 //! `server` → `api` → services (`sync`, `push`, `rooms`, `users`) → `state`, `storage` → `matrix`.
 
+pub mod admin;
 pub mod api;
 pub mod config;
 pub mod matrix;

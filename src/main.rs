@@ -10,6 +10,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use conduit::{
+    admin,
     config::{Config, ENV_CONFIG_FILE, example_toml, try_out::TryOut},
     server::{self, logging},
 };
@@ -36,11 +37,17 @@ struct CommandLine {
 enum Command {
     /// Print an example configuration with every option
     ExampleConfig,
+    /// Verify everything in the database; the server must be stopped
+    Check {
+        /// Rebuild what can be derived from the events where it disagrees with them
+        #[arg(long)]
+        repair: bool,
+    },
 }
 
 fn main() -> ExitCode {
     match run(CommandLine::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(io::stderr(), &format!("conduit: {error}\n"));
             ExitCode::FAILURE
@@ -48,12 +55,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command_line: CommandLine) -> Result<(), Box<dyn Error>> {
+fn run(command_line: CommandLine) -> Result<ExitCode, Box<dyn Error>> {
     match command_line.command {
         Some(Command::ExampleConfig) => say(io::stdout(), &example_toml()),
+        Some(Command::Check { repair }) => return check(command_line.config, repair),
         None => serve(command_line.config)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the server; where nothing is configured, the try-out server.
@@ -67,6 +75,15 @@ fn serve(config_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     };
     logging::init(&config.log)?;
     Ok(server::run(*config)?)
+}
+
+/// Checks the database and says what is wrong; fails if anything is.
+fn check(config_file: Option<PathBuf>, repair: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let (Found::Config(config) | Found::TryOut(_, config)) = find_config(config_file)?;
+    let storage = server::services::open_storage(&config)?;
+    let report = admin::check::run(&storage, &config.server_name, repair)?;
+    say(io::stdout(), &format!("{report}\n"));
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A configuration, and where it is from.

@@ -74,9 +74,12 @@ options! {
         /// Whether users may create rooms.
         allow_room_creation: bool = true;
 
-        /// Whether people may register accounts themselves. With `registration_token` they need that
-        /// token; without it the server is open to everybody, programs that send spam included.
+        /// Whether people may register accounts themselves, with the `registration_token`. Without a token
+        /// it takes `allow_open_registration` as well.
         allow_registration: bool = false;
+
+        /// Whether everybody may register without a token, programs that send spam included.
+        allow_open_registration: bool = false;
 
         /// The token that people have to give when they register an account.
         registration_token: Option<RegistrationToken> = None, example "\"long-random-text\"";

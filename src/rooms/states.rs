@@ -128,6 +128,28 @@ impl RoomStates {
             .collect()
     }
 
+    /// The root that the state with one key set has. Nothing is written.
+    pub fn root_with(
+        &self,
+        root: StateRoot,
+        key: ShortStateKeyId,
+        event: ShortEventId,
+    ) -> Result<StateRoot, RoomError> {
+        Ok(self.tree(&self.storage).set(root, key.0, event.0)?.root)
+    }
+
+    /// Checks one stored node, and what it says of those below it.
+    pub fn verify_node(&self, hash: NodeHash) -> Result<(), RoomError> {
+        self.tree(&self.storage).verify_node(hash)?;
+        Ok(())
+    }
+
+    /// Checks every node of a state.
+    pub fn verify(&self, root: StateRoot) -> Result<(), RoomError> {
+        self.tree(&self.storage).verify(root)?;
+        Ok(())
+    }
+
     /// The state with one key set; its new nodes go into the transaction.
     pub fn set(
         &self,

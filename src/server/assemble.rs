@@ -1,10 +1,46 @@
-//! Puts the services and the endpoints together.
+//! Work that goes on beside the requests, and the connections between services.
 
-use axum::Router;
+use std::time::Duration;
 
-use crate::{config::Config, net::Shutdown};
+use tokio::task::JoinSet;
 
-/// All endpoints, with the services that they need.
-pub fn router(_config: &Config, _shutdown: &Shutdown) -> Router {
-    Router::new()
+use crate::{api::ApiState, net::Shutdown};
+
+/// How often what was learnt of devices in passing (when they were last seen) is written down.
+const LAST_SEEN_WRITE_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The tasks beside the requests; they end at shutdown.
+#[derive(Debug)]
+pub struct Tasks {
+    tasks: JoinSet<()>,
+    state: ApiState,
+}
+
+/// Starts the tasks.
+pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
+    let mut tasks = JoinSet::new();
+    let typing = state.typing.clone();
+    tasks.spawn(async move { typing.expire().await });
+    let (last_seen, shutdown) = (state.sessions.last_seen().clone(), shutdown.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LAST_SEEN_WRITE_INTERVAL) => {}
+                () = shutdown.triggered() => return,
+            }
+            let last_seen = last_seen.clone();
+            let _ = crate::api::blocking::run(move || last_seen.flush()).await;
+        }
+    });
+    Tasks { tasks, state: state.clone() }
+}
+
+impl Tasks {
+    /// Ends the tasks and writes down what they kept.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        let last_seen = self.state.sessions.last_seen().clone();
+        // Its error is logged; that a device was seen a little later is all that is lost.
+        let _ = crate::api::blocking::run(move || last_seen.flush()).await;
+    }
 }

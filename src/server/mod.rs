@@ -13,6 +13,7 @@ mod middleware;
 mod open_files;
 mod runtime;
 mod serve;
+pub mod services;
 mod write_guard;
 
 use std::io;
@@ -22,8 +23,10 @@ use thiserror::Error;
 pub use self::listener::BindError;
 use self::serve::Server;
 use crate::{
+    api,
     config::{Config, ListenAddress},
     net::Shutdown,
+    users::Clock,
 };
 
 /// Why the server could not start or had to stop.
@@ -35,6 +38,9 @@ pub enum ServerError {
     /// An address could not be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The store or a service failed to start.
+    #[error(transparent)]
+    Services(#[from] services::StartError),
 }
 
 /// Runs the server until it is told to stop (SIGTERM or SIGINT). When it returns, requests that had
@@ -50,12 +56,14 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 async fn run_until_stopped(config: &Config) -> Result<(), ServerError> {
     // First, so that a signal during the start is not lost.
     let signals = serve::StopSignals::install()?;
-    if config.allow_registration && config.registration_token.is_none() {
-        tracing::warn!("anybody can register an account here: set registration_token, or expect spam");
-    }
+    warn_about_registration(config);
+    let storage = services::open_storage(config)?;
     let server = Server::bind(config)?;
     let (trigger, shutdown) = Shutdown::new();
-    let router = assemble::router(config, &shutdown);
+    let clock = Clock::system();
+    let state = services::build(config, &storage, &clock)?;
+    let tasks = assemble::start_tasks(&state, &shutdown);
+    let router = api::router(state);
     for address in server.addresses() {
         match address {
             ListenAddress::Tcp(address) => tracing::info!("listening on http://{address}"),
@@ -63,6 +71,19 @@ async fn run_until_stopped(config: &Config) -> Result<(), ServerError> {
         }
     }
     server.serve(router, trigger, shutdown, signals).await;
+    tasks.stop().await;
+    storage.durable().await.map_err(services::StartError::from)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn warn_about_registration(config: &Config) {
+    let needs_no_token = config.allow_registration && config.registration_token.is_none();
+    if needs_no_token && config.allow_open_registration {
+        tracing::warn!("anybody can register an account here: set registration_token, or expect spam");
+    } else if needs_no_token {
+        tracing::warn!(
+            "registration stays closed: set registration_token, or allow_open_registration to let anybody in"
+        );
+    }
 }

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedDeviceId, OwnedRoomAliasId};
+use ruma::{OwnedDeviceId, OwnedRoomAliasId, OwnedServerName};
 use serde_json::value::RawValue;
 
 use super::{
+    codec::{CodecError, Key},
     engine::Family,
     records::{
         AccountDataRow, AccountRecord, DeviceRecord, EventMeta, LastSeenRecord, Membership, MembershipRow,
@@ -17,7 +18,7 @@ use super::{
     },
     short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
-    value::Json,
+    value::{Json, Value},
 };
 
 macro_rules! tables {
@@ -34,6 +35,20 @@ macro_rules! tables {
 
         /// Every table.
         pub const ALL: &[TableInfo] = &[$($name.info),*];
+
+        /// Decodes a row of the table with this number, to find out whether its bytes are whole. `None` when
+        /// there is no such table.
+        pub fn decode_row(number: u8, key: &[u8], value: &[u8]) -> Option<Result<(), CodecError>> {
+            $(
+                if number == $number {
+                    let row = <$key as Key>::from_bytes(key)
+                        .and_then(|_| <$value as Value>::from_value(value))
+                        .map(|_| ());
+                    return Some(row);
+                }
+            )*
+            None
+        }
     };
 }
 
@@ -46,6 +61,8 @@ tables! {
     3 SHORT_IDS in Index: (u8, String) => u64;
     /// Kind and short id to identifier.
     4 SHORT_ID_TEXTS in Index: (u8, u64) => String;
+    /// The name of the server that the database belongs to.
+    6 SERVER_NAME in Index: () => OwnedServerName;
     /// State tree nodes by content hash.
     5 STATE_NODES in State: [u8; 16] => Vec<u8>;
 

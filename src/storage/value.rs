@@ -65,7 +65,7 @@ macro_rules! key_values {
 }
 pub(crate) use key_values;
 
-key_values!((), u8, u64, i64, bool, [u8; 16], [u8; 32]);
+key_values!((), u8, u64, i64, bool, [u8; 16], [u8; 32], ruma::OwnedServerName);
 
 impl<A: Key, B: Key> Value for (A, B) {
     fn to_value(&self) -> Vec<u8> {

@@ -1,0 +1,167 @@
+//! A check finds nothing in what the server writes, and finds each kind of damage.
+
+use ruma::server_name;
+use serde_json::json;
+
+use super::{Report, run};
+use crate::{
+    rooms::testing::RoomsFixture,
+    storage::{
+        Direction, Read, ShortEventId, ShortRoomId, StorageError, TimelineKey, Transaction,
+        records::Membership,
+        tables::{
+            EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_CHANGES, ROOM_HEADS,
+            ROOM_MEMBERS, SHORT_IDS, STATE_NODES, TIMELINE,
+        },
+    },
+};
+
+struct Scene {
+    rooms: RoomsFixture,
+    room: ShortRoomId,
+    last_event: ShortEventId,
+}
+
+/// A room with members who came, went and were banned, messages, and a redaction.
+fn scene() -> Scene {
+    let rooms = RoomsFixture::new();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(RoomsFixture::user);
+    let room_id = rooms.public_room(&alice);
+    rooms.join(&room_id, &bob);
+    rooms.join(&room_id, &carol);
+    let said = rooms.say(&room_id, &bob, "something to be taken back");
+    rooms.set_membership(&room_id, &carol, &carol, "leave").unwrap();
+    rooms.set_membership(&room_id, &alice, &carol, "ban").unwrap();
+    rooms.set_state(&room_id, &alice, "m.room.topic", "", json!({"topic": "checks"})).unwrap();
+    let redaction = crate::rooms::appender::Draft::redaction(&bob, &said, None);
+    let last = rooms.append(&room_id, redaction).unwrap();
+    let room = rooms.short(&room_id);
+    let last_event = rooms.storage.short_event_id(&last).unwrap().unwrap();
+    Scene { rooms, room, last_event }
+}
+
+impl Scene {
+    fn damage(&self, work: impl FnOnce(&mut Transaction<'_>)) {
+        let done: Result<(), StorageError> = self.rooms.storage.write(|rows| {
+            work(rows);
+            Ok(())
+        });
+        done.unwrap();
+    }
+
+    fn check(&self, repair: bool) -> Report {
+        run(&self.rooms.storage, server_name!("example.org"), repair).unwrap()
+    }
+
+    /// Asserts that the damage is found, with a sentence that has these words.
+    fn finds(&self, words: &str) {
+        let report = self.check(false);
+        assert!(!report.is_clean());
+        assert!(report.problems.iter().any(|problem| problem.contains(words)), "{words}: {report}");
+    }
+}
+
+#[test]
+fn nothing_is_wrong_with_what_the_server_writes() {
+    let report = scene().check(false);
+    assert!(report.is_clean(), "{report}");
+    assert!(report.events >= 12 && report.rooms == 1, "{report}");
+    assert!(report.to_string().ends_with("0 problems"));
+}
+
+#[test]
+fn a_changed_or_missing_event_is_found() {
+    let scene = scene();
+    let json = scene.rooms.storage.get(&EVENT_JSON, &scene.last_event).unwrap().unwrap();
+    let changed = String::from_utf8(json).unwrap().replace("m.room.redaction", "m.room.redactiom");
+    scene.damage(|rows| rows.put(&EVENT_JSON, &scene.last_event, &changed.into_bytes()));
+    scene.finds("its content has the id");
+    scene.damage(|rows| rows.delete(&EVENT_JSON, &scene.last_event));
+    scene.finds("its JSON is missing");
+}
+
+#[test]
+fn a_changed_signature_is_found() {
+    let scene = scene();
+    let json = scene.rooms.storage.get(&EVENT_JSON, &scene.last_event).unwrap().unwrap();
+    let mut event: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    for signature in event["signatures"]["example.org"].as_object_mut().unwrap().values_mut() {
+        *signature = json!("AAAA");
+    }
+    scene.damage(|rows| rows.put(&EVENT_JSON, &scene.last_event, &event.to_string().into_bytes()));
+    scene.finds("signature");
+}
+
+#[test]
+fn an_event_without_its_row_is_found() {
+    let scene = scene();
+    scene.damage(|rows| rows.delete(&EVENT_META, &scene.last_event));
+    scene.finds("it has JSON and no row");
+    scene.finds("names an event without a row");
+}
+
+#[test]
+fn a_gap_in_a_timeline_is_found() {
+    let scene = scene();
+    scene.damage(|rows| rows.delete(&TIMELINE, &(scene.room, TimelineKey(3))));
+    scene.finds("its timeline goes on at");
+}
+
+#[test]
+fn a_head_that_does_not_follow_is_found() {
+    let scene = scene();
+    scene.damage(|rows| {
+        let mut head = rows.get(&ROOM_HEADS, &scene.room).unwrap().unwrap();
+        head.state = [7; 16];
+        rows.put(&ROOM_HEADS, &scene.room, &head);
+    });
+    scene.finds("its current state is not");
+    scene.damage(|rows| rows.delete(&ROOM_HEADS, &scene.room));
+    scene.finds("it has no head");
+}
+
+#[test]
+fn a_missing_state_node_is_found() {
+    let scene = scene();
+    let head = scene.rooms.storage.get(&ROOM_HEADS, &scene.room).unwrap().unwrap();
+    scene.damage(|rows| rows.delete(&STATE_NODES, &head.state));
+    scene.finds("not sound");
+}
+
+#[test]
+fn short_ids_that_disagree_are_found() {
+    let scene = scene();
+    scene.damage(|rows| rows.put(&SHORT_IDS, &(1, "!ghost:example.org".to_owned()), &99));
+    scene.finds("stands for");
+    scene.finds("above its counter");
+}
+
+#[test]
+fn a_room_missing_from_the_order_of_changes_is_found() {
+    let scene = scene();
+    let range = ROOM_CHANGES.all();
+    let row = scene.rooms.storage.scan(&ROOM_CHANGES, &range, Direction::Forward).next().unwrap();
+    scene.damage(|rows| rows.delete(&ROOM_CHANGES, &row.unwrap().0));
+    scene.finds("the order of changes");
+}
+
+#[test]
+fn membership_rows_are_rebuilt_from_the_state() {
+    let scene = scene();
+    let user = |name| scene.rooms.storage.short_user_id(&RoomsFixture::user(name)).unwrap().unwrap();
+    let (alice, bob) = (user("alice"), user("bob"));
+    scene.damage(|rows| {
+        rows.delete(&MEMBERSHIPS, &(bob, scene.room));
+        rows.delete(&LOCAL_MEMBERS, &(scene.room, alice));
+        rows.put(&ROOM_MEMBERS, &(scene.room, Membership::Invite, bob), &ShortEventId(1));
+        rows.put(&MEMBER_COUNTS, &scene.room, &(17, 4));
+    });
+    scene.finds("the membership row of");
+    scene.finds("local members");
+    scene.finds("members are listed");
+    scene.finds("its counts of members");
+    let repaired = scene.check(true);
+    assert!(repaired.repaired >= 4 && repaired.is_clean(), "{repaired}");
+    let again = scene.check(false);
+    assert!(again.is_clean() && again.repaired == 0, "{again}");
+}

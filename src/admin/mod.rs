@@ -1,0 +1,3 @@
+//! What the operator does: defined once here, offered by the command line.
+
+pub mod check;

@@ -1,0 +1,149 @@
+//! Opens the store and puts the services together, each with just what it uses.
+
+use ruma::OwnedServerName;
+
+use crate::{
+    api::ApiState,
+    config::{self, Config},
+    rooms::{
+        Aliases, ClientEvents, EventStore, Members, Permissions, Receipts, RoomDirectory, RoomError,
+        RoomIndex, RoomStates, Timelines, Typing, Visibility,
+    },
+    storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
+    users::{
+        AccountData, Accounts, Clock, Devices, Filters, LoginTokens, Passwords, Profiles, RegistrationPolicy,
+        Sessions, Uiaa, UserError,
+    },
+};
+
+/// Why the services could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened or read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A service of the users could not be made.
+    #[error(transparent)]
+    Users(#[from] UserError),
+    /// A service of the rooms could not be made.
+    #[error(transparent)]
+    Rooms(#[from] RoomError),
+    /// The database belongs to another server.
+    #[error(
+        "the database in {folder} belongs to the server {found}, and server_name is {configured}: a server's \
+         name can't be changed; set server_name back, or choose another data_dir"
+    )]
+    OtherServer {
+        /// The folder.
+        folder: String,
+        /// The name it was made with.
+        found: OwnedServerName,
+        /// The name configured.
+        configured: OwnedServerName,
+    },
+}
+
+/// Opens the database that the configuration names, and makes sure that it is this server's.
+pub fn open_storage(config: &Config) -> Result<Storage, StartError> {
+    let durability = match config.durability {
+        config::Durability::PowerLoss => Durability::PowerLoss,
+        config::Durability::Process => Durability::Process,
+    };
+    let memory_bytes = config.memory_budget_bytes();
+    let options = StorageOptions { path: config.data_dir.clone(), durability, memory_bytes };
+    let storage = Storage::open(&options)?;
+    let found = storage.write(|rows| {
+        let found = rows.get(&SERVER_NAME, &())?;
+        if found.is_none() {
+            rows.put(&SERVER_NAME, &(), &config.server_name);
+        }
+        Ok::<_, StorageError>(found.unwrap_or_else(|| config.server_name.clone()))
+    })?;
+    if found != config.server_name {
+        let folder = config.data_dir.display().to_string();
+        return Err(StartError::OtherServer { folder, found, configured: config.server_name.clone() });
+    }
+    Ok(storage)
+}
+
+/// What the services share below them: rooms' readers over one set of caches.
+struct RoomReaders {
+    index: RoomIndex,
+    events: EventStore,
+    states: RoomStates,
+    visibility: Visibility,
+    timelines: Timelines,
+}
+
+impl RoomReaders {
+    fn new(storage: &Storage, shares: &MemoryShares) -> Self {
+        let index = RoomIndex::new(storage.clone());
+        let events = EventStore::new(storage.clone(), index.clone(), shares.events);
+        let cache_bytes = usize::try_from(shares.state_nodes).unwrap_or(usize::MAX);
+        let states = RoomStates::new(storage.clone(), cache_bytes);
+        let visibility = Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone());
+        let timelines = Timelines::new(storage.clone(), events.clone(), states.clone());
+        Self { index, events, states, visibility, timelines }
+    }
+}
+
+/// Puts all services together over an open store.
+pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiState, StartError> {
+    let shares = MemoryShares::of(config.memory_budget_bytes());
+    let server_name = &config.server_name;
+    let sessions = Sessions::new(storage.clone(), clock.clone());
+    let password_length_min = usize::try_from(config.password_min_length).unwrap_or(usize::MAX);
+    let passwords = Passwords::new(password_length_min);
+    let accounts =
+        Accounts::new(storage.clone(), sessions.clone(), passwords, server_name.clone(), clock.clone());
+    let profiles = Profiles::new(storage.clone(), accounts.clone());
+    let readers = RoomReaders::new(storage, &shares);
+    let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
+    Ok(ApiState {
+        devices: Devices::new(storage.clone(), sessions.last_seen().clone()),
+        account_data: AccountData::new(storage.clone()),
+        filters: Filters::new(storage.clone()),
+        login_tokens: LoginTokens::new(clock.clone()),
+        uiaa: Uiaa::new(accounts.clone(), registration_policy(config), clock.clone()),
+        client_events: ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone()),
+        members: Members::new(
+            storage.clone(),
+            readers.index.clone(),
+            readers.states.clone(),
+            readers.timelines.clone(),
+        ),
+        aliases: Aliases::new(
+            storage.clone(),
+            readers.visibility.clone(),
+            permissions.clone(),
+            server_name.clone(),
+        ),
+        room_directory: RoomDirectory::new(
+            storage.clone(),
+            readers.index.clone(),
+            readers.events.clone(),
+            readers.states.clone(),
+            permissions,
+            server_name.clone(),
+        ),
+        receipts: Receipts::new(
+            storage.clone(),
+            readers.events.clone(),
+            readers.visibility.clone(),
+            clock.clone(),
+        ),
+        typing: Typing::new(clock.clone()),
+        room_states: readers.states,
+        visibility: readers.visibility,
+        timelines: readers.timelines,
+        sessions,
+        accounts,
+        profiles,
+        storage: storage.clone(),
+    })
+}
+
+fn registration_policy(config: &Config) -> RegistrationPolicy {
+    let token = config.registration_token.as_ref().map(config::RegistrationToken::expose);
+    RegistrationPolicy::from_options(config.allow_registration, token, config.allow_open_registration)
+}
