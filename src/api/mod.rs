@@ -15,6 +15,7 @@ mod room_errors;
 mod room_read_errors;
 pub mod routes;
 pub mod state;
+mod sync_errors;
 mod user_errors;
 mod viewer;
 

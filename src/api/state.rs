@@ -3,10 +3,12 @@
 use axum::extract::FromRef;
 
 use crate::{
+    push::PushRules,
     rooms::{
         Aliases, ClientEvents, Members, Receipts, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
+    sync::{Notifier, v3::SyncV3},
     users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, Uiaa},
 };
 
@@ -63,4 +65,10 @@ api_state! {
     receipts: Receipts,
     /// Who is typing.
     typing: Typing,
+    /// Push rules.
+    push_rules: PushRules,
+    /// Sync v3.
+    sync_v3: SyncV3,
+    /// Wakes waiting syncs.
+    notifier: Notifier,
 }

@@ -14,7 +14,7 @@ use super::{
     engine::Family,
     records::{
         AccountDataRow, AccountRecord, DeviceRecord, EventMeta, LastSeenRecord, Membership, MembershipRow,
-        ReceiptKind, ReceiptRow, RoomHead, RoomRecord,
+        ReceiptKind, ReceiptRow, RoomHead, RoomRecord, UnreadRow,
     },
     short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
@@ -136,6 +136,9 @@ tables! {
     /// How far each local user has read a room regardless of threads: by receipts of either kind, or by
     /// sending.
     105 READ_UP_TO in Timeline: (ShortUserId, ShortRoomId) => TimelineKey;
+
+    /// What each user has not read of a room, as far as it was counted.
+    130 UNREAD in Users: (ShortUserId, ShortRoomId) => UnreadRow;
 }
 
 #[cfg(test)]

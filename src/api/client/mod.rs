@@ -3,10 +3,12 @@
 mod alias;
 mod directory;
 mod members;
+mod push_rules;
 mod receipt;
 #[cfg(test)]
 mod room_read_tests;
 mod state;
+mod sync;
 mod timeline;
 mod typing;
 
@@ -21,5 +23,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = state::routes(routes);
     routes = timeline::routes(routes);
     routes = typing::routes(routes);
+    routes = push_rules::routes(routes);
+    routes = sync::routes(routes);
     routes
 }

@@ -1,9 +1,11 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
+mod push;
 mod receipts;
 mod rooms;
 mod users;
 
+pub use push::{UnreadEvent, UnreadRow};
 pub use receipts::{ReceiptKind, ReceiptRow};
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord};

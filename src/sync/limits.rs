@@ -1,0 +1,39 @@
+//! The bounds of sync, each with its reason.
+
+use std::time::Duration;
+
+/// Events in a room's timeline when the filter names no limit: what a screen shows.
+pub const TIMELINE_EVENTS_DEFAULT: usize = 10;
+
+/// Most events in a room's timeline, whatever the filter asks for: `/messages` is there for more.
+pub const TIMELINE_EVENTS_MAX: usize = 500;
+
+/// Timeline rows looked at for one room: a filter or a visibility rule that hides nearly everything ends
+/// in a gap, which the client may fill, and not in a walk through the room's history.
+pub const TIMELINE_ROWS_SCANNED_MAX: usize = 2_000;
+
+/// Own membership changes of one room that are told apart in one answer; more are taken as "left and came
+/// back", which sends the room afresh.
+pub const OWN_CHANGES_EXAMINED_MAX: usize = 16;
+
+/// Members named to make up a room's name ("This should be the first 5 members").
+pub const HEROES_MAX: usize = 5;
+
+/// The longest wait for news, whatever the client asks for: proxies cut idle connections after a minute.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Requests of one device that may wait at the same time: sync v3 beside a few sliding-sync connections. One
+/// more ends the oldest wait.
+pub const WAITERS_PER_DEVICE_MAX: usize = 8;
+
+/// Changed rooms and users that wait for the notifier's thread. With more, it wakes everybody instead.
+pub const PENDING_CHANGES_MAX: usize = 16_384;
+
+/// Devices whose lazily loaded members are remembered; a forgotten device gets some members again.
+pub const LAZY_DEVICES_MAX: usize = 256;
+
+/// Members remembered for one device, at about 40 bytes each.
+pub const LAZY_MEMBERS_PER_DEVICE_MAX: usize = 512;
+
+/// Paths taken of `event_fields`: each is looked up in every event.
+pub const EVENT_FIELDS_MAX: usize = 1_000;

@@ -1,0 +1,8 @@
+//! Sync v3 over whole rooms, by subject.
+
+mod left_rooms;
+mod model;
+mod news;
+mod states;
+mod unread;
+mod waiting;

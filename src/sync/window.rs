@@ -1,0 +1,192 @@
+//! The newest part of a room's timeline within a span of stream positions, and the states around it.
+//!
+//! Reads backward from the newest event: costs what it returns, and what a filter or the room's visibility
+//! drops on the way, up to [`limits::TIMELINE_ROWS_SCANNED_MAX`].
+
+use super::limits;
+use crate::{
+    matrix::Event,
+    rooms::{EventStore, PaginationToken, RoomError, RoomIndex, RoomView, Timelines, VisibleEvent},
+    state::tree::StateRoot,
+    storage::{
+        Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey, records::EventMeta,
+        tables::TIMELINE,
+    },
+};
+
+/// A span of stream positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// What came after this; `None` for everything.
+    pub since: Option<StreamPosition>,
+    /// Up to and including this.
+    pub until: StreamPosition,
+}
+
+/// A part of a timeline.
+#[derive(Debug)]
+pub struct Window {
+    /// The events, oldest first.
+    pub events: Vec<VisibleEvent>,
+    /// True when the span holds more than the limit.
+    pub limited: bool,
+    /// Where older events are found; `None` when the window is empty and nothing was left out.
+    pub before: Option<PaginationToken>,
+    /// True when anything happened in the span, shown or not.
+    pub has_rows: bool,
+    /// The state at the span's start; `None` when it has no start.
+    pub state_since: Option<StateRoot>,
+    /// The state before the first event shown; the state at the end if none is.
+    pub state_before: StateRoot,
+    /// The state at the span's end.
+    pub state_end: StateRoot,
+}
+
+/// Reads windows. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Windows {
+    storage: Storage,
+    index: RoomIndex,
+    events: EventStore,
+    timelines: Timelines,
+}
+
+impl Windows {
+    /// Over the rooms' timelines.
+    pub fn new(storage: Storage, index: RoomIndex, events: EventStore, timelines: Timelines) -> Self {
+        Self { storage, index, events, timelines }
+    }
+
+    /// The newest events of a span that the viewer may see and `is_wanted` takes, at most `limit`.
+    pub fn read(
+        &self,
+        view: &RoomView<'_>,
+        span: Span,
+        limit: usize,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Window, RoomError> {
+        let room = view.room();
+        let head = self.index.head(room)?;
+        let mut found = Found::new(head.map_or(StateRoot::EMPTY, |head| StateRoot::from_bytes(head.state)));
+        let range = TIMELINE.prefix(&(room,));
+        for row in self.storage.scan(&TIMELINE, &range, Direction::Backward) {
+            let ((_, key), (short, position)) = row?;
+            if position > span.until {
+                found.state_end = self.state_before(room, short)?;
+                continue;
+            }
+            if span.since.is_some_and(|since| position <= since) {
+                found.reached_since = true;
+                break;
+            }
+            if found.rows >= limits::TIMELINE_ROWS_SCANNED_MAX {
+                found.limited = true;
+                break;
+            }
+            found.row(key, short);
+            let Some(event) = self.shown(view, short, &is_wanted)? else { continue };
+            if found.events.len() >= limit {
+                found.limited = true;
+                break;
+            }
+            found.before = Some(key);
+            found.events.push(event);
+        }
+        self.finish(room, span, found)
+    }
+
+    fn shown(
+        &self,
+        view: &RoomView<'_>,
+        short: ShortEventId,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Option<VisibleEvent>, RoomError> {
+        match self.events.get(short)? {
+            Some(stored) if is_wanted(&stored.event) => view.sees(stored),
+            _ => Ok(None),
+        }
+    }
+
+    fn finish(&self, room: ShortRoomId, span: Span, mut found: Found) -> Result<Window, RoomError> {
+        let state_since = match (span.since, found.oldest) {
+            (None, _) => None,
+            (Some(_), None) => Some(found.state_end),
+            // Without a gap, the oldest row is the first after `since`.
+            (Some(_), Some((_, oldest))) if found.reached_since => Some(self.state_before(room, oldest)?),
+            (Some(since), Some((key, _))) => Some(self.state_after_position(room, since, key)?),
+        };
+        let state_before = match found.events.last() {
+            Some(first_shown) => StateRoot::from_bytes(first_shown.meta().state_before),
+            None => found.state_end,
+        };
+        // A window without events still says where the gap that it stands for begins.
+        let gap =
+            found.newest.map(|newest| TimelineKey(newest.0.saturating_add(1))).filter(|_| found.limited);
+        found.events.reverse();
+        Ok(Window {
+            events: found.events,
+            limited: found.limited,
+            before: found.before.or(gap).map(PaginationToken::Before),
+            has_rows: found.oldest.is_some(),
+            state_since,
+            state_before,
+            state_end: found.state_end,
+        })
+    }
+
+    /// The room's state after everything up to `position`; `end` is a key that came later.
+    fn state_after_position(
+        &self,
+        room: ShortRoomId,
+        position: StreamPosition,
+        end: TimelineKey,
+    ) -> Result<StateRoot, RoomError> {
+        let key = self.timelines.first_after(room, position, end)?;
+        match self.storage.get(&TIMELINE, &(room, key))? {
+            Some((first, _)) => self.state_before(room, first),
+            // History that was removed since: as if all of the state were new.
+            None => Ok(StateRoot::EMPTY),
+        }
+    }
+
+    fn state_before(&self, room: ShortRoomId, event: ShortEventId) -> Result<StateRoot, RoomError> {
+        let meta: Option<EventMeta> = self.events.meta(event)?;
+        match meta {
+            Some(meta) => Ok(StateRoot::from_bytes(meta.state_before)),
+            None => Ok(self.index.current_state(room)?),
+        }
+    }
+}
+
+/// What a scan has come to know; its events are newest first.
+struct Found {
+    events: Vec<VisibleEvent>,
+    limited: bool,
+    reached_since: bool,
+    rows: usize,
+    newest: Option<TimelineKey>,
+    oldest: Option<(TimelineKey, ShortEventId)>,
+    before: Option<TimelineKey>,
+    state_end: StateRoot,
+}
+
+impl Found {
+    fn new(state_end: StateRoot) -> Self {
+        Self {
+            events: Vec::new(),
+            limited: false,
+            reached_since: false,
+            rows: 0,
+            newest: None,
+            oldest: None,
+            before: None,
+            state_end,
+        }
+    }
+
+    fn row(&mut self, key: TimelineKey, event: ShortEventId) {
+        self.rows += 1;
+        self.newest.get_or_insert(key);
+        self.oldest = Some((key, event));
+    }
+}
