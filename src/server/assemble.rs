@@ -21,6 +21,11 @@ pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
     let mut tasks = JoinSet::new();
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });
+    let (notifier, stopping) = (state.notifier.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        stopping.triggered().await;
+        notifier.stop();
+    });
     let (last_seen, shutdown) = (state.sessions.last_seen().clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {

@@ -5,11 +5,16 @@ use ruma::OwnedServerName;
 use crate::{
     api::ApiState,
     config::{self, Config},
+    push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, ClientEvents, EventStore, Members, Permissions, Receipts, RoomDirectory, RoomError,
         RoomIndex, RoomStates, Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
+    sync::{
+        Notifier,
+        v3::{SyncSources, SyncV3},
+    },
     users::{
         AccountData, Accounts, Clock, Devices, Filters, LoginTokens, Passwords, Profiles, RegistrationPolicy,
         Sessions, Uiaa, UserError,
@@ -99,13 +104,33 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let profiles = Profiles::new(storage.clone(), accounts.clone());
     let readers = RoomReaders::new(storage, &shares);
     let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
+    let filters = Filters::new(storage.clone());
+    let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
+    let typing = Typing::new(clock.clone());
+    let push_rules = PushRules::new(storage.clone());
+    let sync_v3 = SyncV3::new(SyncSources {
+        storage: storage.clone(),
+        index: readers.index.clone(),
+        events: readers.events.clone(),
+        states: readers.states.clone(),
+        timelines: readers.timelines.clone(),
+        visibility: readers.visibility.clone(),
+        client_events: client_events.clone(),
+        typing: typing.clone(),
+        filters: filters.clone(),
+        push_rules: push_rules.clone(),
+        unread: unread_counts(storage, &readers, &push_rules),
+    });
     Ok(ApiState {
+        notifier: start_notifier(storage, &typing)?,
+        push_rules,
+        sync_v3,
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),
         account_data: AccountData::new(storage.clone()),
-        filters: Filters::new(storage.clone()),
+        filters,
         login_tokens: LoginTokens::new(clock.clone()),
         uiaa: Uiaa::new(accounts.clone(), registration_policy(config), clock.clone()),
-        client_events: ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone()),
+        client_events,
         members: Members::new(
             storage.clone(),
             readers.index.clone(),
@@ -132,7 +157,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
             readers.visibility.clone(),
             clock.clone(),
         ),
-        typing: Typing::new(clock.clone()),
+        typing,
         room_states: readers.states,
         visibility: readers.visibility,
         timelines: readers.timelines,
@@ -141,6 +166,25 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         profiles,
         storage: storage.clone(),
     })
+}
+
+fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {
+    UnreadCounts::new(UnreadSources {
+        storage: storage.clone(),
+        index: readers.index.clone(),
+        events: readers.events.clone(),
+        states: readers.states.clone(),
+        timelines: readers.timelines.clone(),
+        rules: rules.clone(),
+    })
+}
+
+/// The notifier, told by the store and by who is typing.
+fn start_notifier(storage: &Storage, typing: &Typing) -> Result<Notifier, StorageError> {
+    let notifier = Notifier::start(storage.clone())?;
+    let told = notifier.clone();
+    typing.on_change(move |room| told.room_changed(room));
+    Ok(notifier)
 }
 
 fn registration_policy(config: &Config) -> RegistrationPolicy {
