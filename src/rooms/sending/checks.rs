@@ -1,0 +1,76 @@
+//! What this server asks of the content of certain state events, beyond the authorisation rules.
+
+use std::collections::BTreeSet;
+
+use ruma::{CanonicalJsonObject, OwnedRoomAliasId, RoomAliasId, room_version_rules::RoomVersionRules};
+use serde_json::Value;
+
+use crate::{
+    matrix::{
+        canonical_json,
+        event::Event,
+        power_levels::{LevelField, MalformedLevels, PowerLevels},
+    },
+    rooms::RoomError,
+    storage::{Read, ShortRoomId, Storage, tables::ALIASES},
+};
+
+/// New aliases must be aliases, and name this room; those of `held`, which `event` replaces, are not looked
+/// at.
+pub(super) fn check_aliases(
+    storage: &Storage,
+    room: Option<ShortRoomId>,
+    event: &Event,
+    held: Option<&Event>,
+) -> Result<(), RoomError> {
+    let known = held.map(aliases_in).transpose().ok().flatten().unwrap_or_default();
+    for alias in aliases_in(event)?.difference(&known) {
+        let alias = <&RoomAliasId>::try_from(alias.as_str())
+            .map_err(|_| RoomError::InvalidParameter(format!("{alias:?} is not a room alias")))?;
+        let named = storage.get(&ALIASES, &OwnedRoomAliasId::from(alias))?.map(|(room, _)| room);
+        if named.is_none() || named != room {
+            return Err(RoomError::BadAlias(alias.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The aliases of an `m.room.canonical_alias` event; absent, null and empty all mean none.
+fn aliases_in(event: &Event) -> Result<BTreeSet<String>, RoomError> {
+    let wrong = |key: &str| RoomError::InvalidParameter(format!("`{key}` must hold room aliases"));
+    let mut aliases = BTreeSet::new();
+    match event.content_field::<Value>("alias") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(alias)) if alias.is_empty() => {}
+        Some(Value::String(alias)) => aliases.extend([alias]),
+        Some(_) => return Err(wrong("alias")),
+    }
+    match event.content_field::<Value>("alt_aliases") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(alternatives)) => {
+            for alias in alternatives {
+                let Value::String(alias) = alias else { return Err(wrong("alt_aliases")) };
+                aliases.insert(alias);
+            }
+        }
+        Some(_) => return Err(wrong("alt_aliases")),
+    }
+    Ok(aliases)
+}
+
+/// Every field must have the form that the room's version asks for. Asked before the rules are: those of old
+/// versions let malformed fields pass, and those of new ones don't tell them from a lack of power.
+pub(super) fn check_levels(content: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<(), RoomError> {
+    let levels = PowerLevels::parse(&canonical_json::to_string(content)?, &rules.authorization);
+    malformed_field(&levels).map_err(|malformed| RoomError::BadContent(malformed.to_string()))
+}
+
+fn malformed_field(levels: &PowerLevels) -> Result<(), MalformedLevels> {
+    for field in LevelField::ALL {
+        levels.level(field)?;
+    }
+    levels.events()?;
+    levels.notifications()?;
+    levels.users()?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Sending events as clients write them: messages, state, redactions.
+
+mod checks;
+
+#[cfg(test)]
+mod tests;
+
+use ruma::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, UserId};
+
+use super::{
+    Appender, Memberships, RoomError,
+    appender::{ClientTransaction, Draft},
+};
+
+/// Sends events. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    appender: Appender,
+    memberships: Memberships,
+}
+
+/// A client's request to send an event that is not state.
+#[derive(Debug)]
+pub struct Message {
+    /// The `type`.
+    pub event_type: String,
+    /// The content.
+    pub content: CanonicalJsonObject,
+}
+
+impl EventSender {
+    /// The service.
+    pub fn new(appender: Appender, memberships: Memberships) -> Self {
+        Self { appender, memberships }
+    }
+
+    /// Sends an event that is not state, once for each transaction (`PUT /rooms/{roomId}/send/…`). A
+    /// redaction takes effect at once.
+    pub fn send(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        message: Message,
+        transaction: &ClientTransaction,
+    ) -> Result<OwnedEventId, RoomError> {
+        let draft = Draft::message(sender, &message.event_type, message.content);
+        self.send_once(room_id, draft, transaction)
+    }
+
+    /// Redacts an event, once for each transaction (`PUT /rooms/{roomId}/redact/…`).
+    pub fn redact(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        target: &EventId,
+        reason: Option<String>,
+        transaction: &ClientTransaction,
+    ) -> Result<OwnedEventId, RoomError> {
+        self.send_once(room_id, Draft::redaction(sender, target, reason), transaction)
+    }
+
+    fn send_once(
+        &self,
+        room_id: &RoomId,
+        draft: Draft,
+        transaction: &ClientTransaction,
+    ) -> Result<OwnedEventId, RoomError> {
+        let mut batch = self.appender.begin_as_member(room_id, &draft.sender)?;
+        if let Some(sent) = batch.sent_before(transaction)? {
+            return Ok(sent);
+        }
+        let event = batch.push(draft)?;
+        batch.commit(Some(transaction))?;
+        Ok(event.event_id().to_owned())
+    }
+
+    /// Sets a state event (`PUT /rooms/{roomId}/state/…`). If the sender has set the same content before and
+    /// it still stands, nothing is sent, and the answer is that event.
+    pub fn put_state(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        event_type: &str,
+        state_key: &str,
+        content: CanonicalJsonObject,
+    ) -> Result<OwnedEventId, RoomError> {
+        if event_type == "m.room.member" {
+            let target = <&UserId>::try_from(state_key).map_err(|_| {
+                RoomError::InvalidParameter(format!("{state_key:?}, the state key, is not a user id"))
+            })?;
+            return self.memberships.set(room_id, sender, target, content);
+        }
+        let mut batch = self.appender.begin_as_member(room_id, sender)?;
+        let held = batch.state_event(event_type, state_key)?;
+        if event_type == "m.room.power_levels" {
+            checks::check_levels(&content, batch.rules())?;
+        }
+        let event = batch.push(Draft::state(sender, event_type, state_key, content))?;
+        if let Some(held) = &held
+            && held.sender() == sender
+            && held.content_json() == event.content_json()
+        {
+            return Ok(held.event_id().to_owned());
+        }
+        if event.is_state_of("m.room.canonical_alias", "") {
+            checks::check_aliases(self.appender.storage(), batch.room(), &event, held.as_deref())?;
+        }
+        batch.commit(None)?;
+        Ok(event.event_id().to_owned())
+    }
+}
