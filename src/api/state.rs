@@ -5,7 +5,8 @@ use axum::extract::FromRef;
 use crate::{
     push::PushRules,
     rooms::{
-        Aliases, ClientEvents, Members, Receipts, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
+        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, RoomCreator, RoomDirectory,
+        RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
     sync::{Notifier, v3::SyncV3},
@@ -47,6 +48,12 @@ api_state! {
     login_tokens: LoginTokens,
     /// User-interactive authentication.
     uiaa: Uiaa,
+    /// Making rooms.
+    room_creator: RoomCreator,
+    /// Who is in a room: changes.
+    memberships: Memberships,
+    /// Sending events.
+    event_sender: EventSender,
     /// Rooms' states.
     room_states: RoomStates,
     /// Who may see what of a room.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, UserId};
 
-use crate::storage::StorageError;
+use crate::{
+    storage::{Read, Storage, StorageError},
+    users::Profile,
+};
 
 /// What a user is called and looks like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +50,18 @@ impl MemberProfiles {
         Self(Arc::new(look_up))
     }
 
+    /// The profiles that this server's accounts have set.
+    pub fn stored(storage: Storage) -> Self {
+        Self::new(move |user| {
+            let Some(user) = storage.short_user_id(user)? else { return Ok(MemberProfile::default()) };
+            let profile = Profile::read(&storage, user)?;
+            Ok(MemberProfile {
+                displayname: profile.display_name().map(str::to_owned),
+                avatar_url: profile.avatar_url().map(ToString::to_string),
+            })
+        })
+    }
+
     /// A user's profile now.
     pub fn of(&self, user: &UserId) -> Result<MemberProfile, StorageError> {
         (self.0)(user)
@@ -68,5 +83,28 @@ impl MemberProfiles {
             content.insert("reason".to_owned(), reason.into());
         }
         Ok(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::users::fixture::Fixture;
+
+    #[test]
+    fn stored_profiles_are_read_as_they_are_now() {
+        let users = Fixture::new();
+        let alice = users.user("alice");
+        let profiles = MemberProfiles::stored(users.storage.clone());
+        assert_eq!(profiles.of(&alice.user_id).unwrap(), MemberProfile::default());
+        users.profiles.set(alice.user, "displayname", json!("Alice")).unwrap();
+        users.profiles.set(alice.user, "avatar_url", json!("mxc://example.org/face")).unwrap();
+        let profile = profiles.of(&alice.user_id).unwrap();
+        assert_eq!(profile.displayname.as_deref(), Some("Alice"));
+        assert_eq!(profile.avatar_url.as_deref(), Some("mxc://example.org/face"));
+        let stranger = ruma::user_id!("@stranger:elsewhere.org");
+        assert_eq!(profiles.of(stranger).unwrap(), MemberProfile::default());
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     config::{self, Config},
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
-        Aliases, ClientEvents, EventStore, Members, Permissions, Receipts, RoomDirectory, RoomError,
-        RoomIndex, RoomStates, Timelines, Typing, Visibility,
+        Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
+        Permissions, Receipts, RoomCreator, RoomDirectory, RoomError, RoomIndex, RoomStates, SigningKeys,
+        Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
@@ -92,6 +93,39 @@ impl RoomReaders {
     }
 }
 
+/// The rooms' services that write, over the readers' caches.
+struct RoomWriters {
+    creator: RoomCreator,
+    memberships: Memberships,
+    sender: EventSender,
+}
+
+impl RoomWriters {
+    fn new(
+        config: &Config,
+        storage: &Storage,
+        readers: &RoomReaders,
+        clock: &Clock,
+    ) -> Result<Self, RoomError> {
+        let appender = Appender::new(
+            config.server_name.clone(),
+            storage.clone(),
+            readers.index.clone(),
+            readers.events.clone(),
+            readers.states.clone(),
+            SigningKeys::load_or_generate(storage)?,
+            clock.clone(),
+        );
+        let profiles = MemberProfiles::stored(storage.clone());
+        let memberships = Memberships::new(appender.clone(), profiles.clone());
+        Ok(Self {
+            sender: EventSender::new(appender.clone(), memberships.clone()),
+            memberships,
+            creator: RoomCreator::new(appender, profiles, config.default_room_version.clone()),
+        })
+    }
+}
+
 /// Puts all services together over an open store.
 pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiState, StartError> {
     let shares = MemoryShares::of(config.memory_budget_bytes());
@@ -103,6 +137,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         Accounts::new(storage.clone(), sessions.clone(), passwords, server_name.clone(), clock.clone());
     let profiles = Profiles::new(storage.clone(), accounts.clone());
     let readers = RoomReaders::new(storage, &shares);
+    let writers = RoomWriters::new(config, storage, &readers, clock)?;
     let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
     let filters = Filters::new(storage.clone());
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
@@ -158,6 +193,9 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
             clock.clone(),
         ),
         typing,
+        room_creator: writers.creator,
+        memberships: writers.memberships,
+        event_sender: writers.sender,
         room_states: readers.states,
         visibility: readers.visibility,
         timelines: readers.timelines,

@@ -3,10 +3,15 @@
 mod alias;
 mod directory;
 mod members;
+mod membership;
 mod push_rules;
 mod receipt;
+mod room;
 #[cfg(test)]
 mod room_read_tests;
+#[cfg(test)]
+mod room_write_tests;
+mod send;
 mod state;
 mod sync;
 mod timeline;
@@ -19,7 +24,10 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = alias::routes(routes);
     routes = directory::routes(routes);
     routes = members::routes(routes);
+    routes = membership::routes(routes);
     routes = receipt::routes(routes);
+    routes = room::routes(routes);
+    routes = send::routes(routes);
     routes = state::routes(routes);
     routes = timeline::routes(routes);
     routes = typing::routes(routes);

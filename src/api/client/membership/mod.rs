@@ -1,0 +1,51 @@
+//! Who is in a room.
+
+pub(super) mod ban;
+pub(super) mod forget;
+pub(super) mod invite;
+pub(super) mod join;
+pub(super) mod join_by_alias;
+pub(super) mod kick;
+pub(super) mod knock;
+pub(super) mod leave;
+pub(super) mod unban;
+
+use ruma::{
+    OwnedRoomId, OwnedRoomOrAliasId, RoomAliasId,
+    api::client::{
+        knock::knock_room,
+        membership::{
+            ban_user, forget_room, invite_user, join_room_by_id, join_room_by_id_or_alias, kick_user,
+            leave_room, unban_user,
+        },
+    },
+};
+
+use crate::{
+    api::{ApiError, routes::Routes},
+    rooms::Aliases,
+};
+
+/// Adds the endpoints.
+pub fn routes(routes: Routes) -> Routes {
+    routes
+        .add::<join_room_by_id::v3::Request, _, _>(join::join)
+        .add::<join_room_by_id_or_alias::v3::Request, _, _>(join_by_alias::join)
+        .add::<leave_room::v3::Request, _, _>(leave::leave)
+        .add::<forget_room::v3::Request, _, _>(forget::forget)
+        .add::<invite_user::v3::Request, _, _>(invite::invite)
+        .add::<kick_user::v3::Request, _, _>(kick::kick)
+        .add::<ban_user::v3::Request, _, _>(ban::ban)
+        .add::<unban_user::v3::Request, _, _>(unban::unban)
+        .add::<knock_room::v3::Request, _, _>(knock::knock)
+}
+
+/// The room that a path names, by its id or by an alias.
+fn named_room(aliases: &Aliases, room: OwnedRoomOrAliasId) -> Result<OwnedRoomId, ApiError> {
+    if let Ok(room_id) = OwnedRoomId::try_from(room.as_str()) {
+        return Ok(room_id);
+    }
+    let alias = <&RoomAliasId>::try_from(room.as_str())
+        .map_err(|_| ApiError::invalid_param(format!("{room} names no room")))?;
+    Ok(aliases.resolve(alias)?.0)
+}

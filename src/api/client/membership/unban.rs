@@ -1,0 +1,27 @@
+//! `POST /rooms/{roomId}/unban`: lifts a ban.
+
+use axum::extract::State;
+use ruma::api::client::membership::unban_user::v3::{Request, Response};
+
+use crate::{
+    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    rooms::{Memberships, memberships::Moderation},
+};
+
+/// The handler.
+pub async fn unban(
+    State(memberships): State<Memberships>,
+    requester: Requester,
+    Ruma(request): Ruma<Request>,
+) -> ApiResult<Response> {
+    blocking::run(move || {
+        memberships.unban(Moderation {
+            room_id: &request.room_id,
+            sender: &requester.user_id,
+            target: &request.user_id,
+            reason: request.reason.as_deref(),
+        })
+    })
+    .await?;
+    Ok(RumaResponse(Response::new()))
+}

@@ -1,0 +1,12 @@
+//! Making rooms.
+
+pub(super) mod create;
+
+use ruma::api::client::room::create_room;
+
+use crate::api::routes::Routes;
+
+/// Adds the endpoints.
+pub fn routes(routes: Routes) -> Routes {
+    routes.add::<create_room::v3::Request, _, _>(create::create)
+}

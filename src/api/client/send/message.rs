@@ -1,0 +1,26 @@
+//! `PUT /rooms/{roomId}/send/{eventType}/{txnId}`: sends an event that is not state.
+
+use axum::extract::{Path, State};
+use ruma::api::client::message::send_message_event::v3::{Request, Response};
+
+use super::{EventTypePath, content, transaction};
+use crate::{
+    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    rooms::{EventSender, sending::Message},
+};
+
+/// The handler.
+pub async fn send(
+    State(sender): State<EventSender>,
+    requester: Requester,
+    Path(EventTypePath { event_type }): Path<EventTypePath>,
+    Ruma(request): Ruma<Request>,
+) -> ApiResult<Response> {
+    let path = format!("send/{}/{event_type}", request.room_id);
+    let transaction = transaction(&requester, path, &request.txn_id);
+    let message = Message { event_type, content: content(&request.body)? };
+    let event_id =
+        blocking::run(move || sender.send(&request.room_id, &requester.user_id, message, &transaction))
+            .await?;
+    Ok(RumaResponse(Response::new(event_id)))
+}

@@ -1,0 +1,56 @@
+//! Sending events into rooms.
+
+pub(super) mod message;
+pub(super) mod redact;
+pub(super) mod state;
+
+use http::Method;
+use ruma::{
+    CanonicalJsonObject, TransactionId,
+    api::client::{message::send_message_event, redact::redact_event, state::send_state_event},
+    serde::Raw,
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{ApiError, Requester, routes::Routes},
+    matrix::canonical_json,
+    rooms::{RoomError, appender::ClientTransaction},
+};
+
+/// Adds the endpoints. State with an empty key may be set without the last part of the path, with or without
+/// the slash before it.
+pub fn routes(routes: Routes) -> Routes {
+    let mut routes = routes
+        .add::<send_message_event::v3::Request, _, _>(message::send)
+        .add::<redact_event::v3::Request, _, _>(redact::redact)
+        .add::<send_state_event::v3::Request, _, _>(state::put);
+    for version in ["r0", "v3"] {
+        for slash in ["", "/"] {
+            let path = format!("/_matrix/client/{version}/rooms/{{room_id}}/state/{{event_type}}{slash}");
+            routes = routes.add_at(Method::PUT, &path, state::put);
+        }
+    }
+    routes
+}
+
+/// The event type as it stands in the path: ruma's types know some by another name.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventTypePath {
+    event_type: String,
+}
+
+/// The content of an event as a client wrote it.
+fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> {
+    Ok(canonical_json::parse_object(raw.json().get().as_bytes()).map_err(RoomError::from)?)
+}
+
+/// A request's transaction id, for the requester's device and the part of the path before it.
+fn transaction(requester: &Requester, path: String, id: &TransactionId) -> ClientTransaction {
+    ClientTransaction {
+        user: requester.user,
+        device: requester.device_id.clone(),
+        path,
+        transaction_id: id.to_string(),
+    }
+}
