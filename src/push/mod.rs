@@ -11,6 +11,8 @@ mod ignored_users;
 pub mod limits;
 pub mod property;
 mod rules;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unread;
 
 pub use error::PushError;

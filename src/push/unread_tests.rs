@@ -3,13 +3,13 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    push::testing::{PushFixture, people},
     rooms::{Mark, appender::Draft, testing::content},
     storage::records::ReceiptKind,
-    sync::testing::{SyncFixture, people},
 };
 
 struct World {
-    server: SyncFixture,
+    server: PushFixture,
     alice: OwnedUserId,
     bob: OwnedUserId,
     room: OwnedRoomId,
@@ -17,7 +17,7 @@ struct World {
 
 /// A room of Alice's in which Bob is; what is unread is Bob's.
 fn world() -> World {
-    let server = SyncFixture::new();
+    let server = PushFixture::new();
     let [alice, bob, carol] = people();
     let room = server.rooms.public_room(&alice);
     server.rooms.say(&room, &alice, "before Bob came");
@@ -52,22 +52,8 @@ impl World {
     /// What is unread, in all; the same whether it was counted step by step or all at once.
     fn look(&self) -> RoomUnread {
         let unread = self.look_with(&self.server.unread);
-        assert_eq!(self.look_with(&self.fresh()), unread, "the memory of it is not needed");
+        assert_eq!(self.look_with(&self.server.fresh_unread()), unread, "the memory of it is not needed");
         unread
-    }
-
-    fn fresh(&self) -> UnreadCounts {
-        let rooms = &self.server.rooms;
-        let (storage, events, states) =
-            (self.server.storage.clone(), rooms.events.clone(), rooms.states.clone());
-        UnreadCounts::new(UnreadSources {
-            timelines: Timelines::new(storage.clone(), events.clone(), states.clone()),
-            storage,
-            index: rooms.index.clone(),
-            events,
-            states,
-            rules: self.server.push_rules.clone(),
-        })
     }
 
     fn main(&self) -> u64 {

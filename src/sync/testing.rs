@@ -1,92 +1,59 @@
-//! A server with rooms, users and sync over a store in memory, for tests.
+//! A server with sync over a store in memory, for tests.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-use ruma::{OwnedUserId, RoomId, UserId, owned_device_id};
-use serde_json::{Value, json, value::to_raw_value};
+use ruma::UserId;
+use serde_json::{Value, json};
 
 use super::{
     Notifier, SyncFilter,
     v3::{SyncRequest, SyncSources, SyncV3, response::StateUpTo},
 };
+pub(crate) use crate::push::testing::people;
 use crate::{
-    push::{PushRules, UnreadCounts, UnreadSources},
-    rooms::{
-        ClientEvents, Receipts, SyncToken, Timelines, Typing, Viewer, Visibility, testing::RoomsFixture,
-    },
-    storage::{Read, ShortUserId, Storage},
-    users::{AccountData, Clock, Filters},
+    push::testing::PushFixture,
+    rooms::{ClientEvents, SyncToken, Typing},
+    users::{Clock, Filters},
 };
 
 /// The services.
 pub(crate) struct SyncFixture {
-    pub(crate) rooms: RoomsFixture,
-    pub(crate) storage: Storage,
+    push: PushFixture,
     pub(crate) typing: Typing,
-    pub(crate) receipts: Receipts,
-    pub(crate) unread: UnreadCounts,
-    pub(crate) push_rules: PushRules,
     pub(crate) notifier: Notifier,
     pub(crate) sync: SyncV3,
+}
+
+impl Deref for SyncFixture {
+    type Target = PushFixture;
+
+    fn deref(&self) -> &PushFixture {
+        &self.push
+    }
 }
 
 impl SyncFixture {
     /// An empty server.
     pub(crate) fn new() -> Self {
-        Self::over(Storage::in_memory().unwrap())
-    }
-
-    /// The services over a store.
-    pub(crate) fn over(storage: Storage) -> Self {
-        let rooms = RoomsFixture::over(storage.clone());
-        let (index, events, states) = (rooms.index.clone(), rooms.events.clone(), rooms.states.clone());
+        let push = PushFixture::new();
+        let storage = push.storage.clone();
         let (clock, _) = Clock::manual(1_700_000_000_000);
-        let timelines = Timelines::new(storage.clone(), events.clone(), states.clone());
-        let visibility = Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone());
-        let client_events = ClientEvents::new(storage.clone(), states.clone(), clock.clone());
         let typing = Typing::new(clock.clone());
-        let receipts = Receipts::new(storage.clone(), events.clone(), visibility.clone(), clock);
-        let push_rules = PushRules::new(storage.clone());
-        let unread = UnreadCounts::new(UnreadSources {
-            storage: storage.clone(),
-            index: index.clone(),
-            events: events.clone(),
-            states: states.clone(),
-            timelines: timelines.clone(),
-            rules: push_rules.clone(),
-        });
         let notifier = Notifier::start(storage.clone()).unwrap();
         let sync = SyncV3::new(SyncSources {
-            storage: storage.clone(),
-            index,
-            events,
-            states,
-            timelines,
-            visibility,
-            client_events,
+            index: push.rooms.index.clone(),
+            events: push.rooms.events.clone(),
+            states: push.rooms.states.clone(),
+            timelines: push.timelines.clone(),
+            visibility: push.visibility.clone(),
+            client_events: ClientEvents::new(storage.clone(), push.rooms.states.clone(), clock),
             typing: typing.clone(),
             filters: Filters::new(storage.clone()),
-            push_rules: push_rules.clone(),
-            unread: unread.clone(),
+            push_rules: push.push_rules.clone(),
+            unread: push.unread.clone(),
+            storage,
         });
-        Self { rooms, storage, typing, receipts, unread, push_rules, notifier, sync }
-    }
-
-    /// A user's short id, made if need be.
-    pub(crate) fn short_user(&self, user: &UserId) -> ShortUserId {
-        match self.storage.short_user_id(user).unwrap() {
-            Some(short) => short,
-            None => self.storage.write(|tx| tx.intern_user(user)).unwrap(),
-        }
-    }
-
-    /// A user at the device `PHONE`.
-    pub(crate) fn viewer(&self, user: &UserId) -> Viewer {
-        Viewer {
-            user: self.short_user(user),
-            user_id: user.to_owned(),
-            device_id: Some(owned_device_id!("PHONE")),
-        }
+        Self { push, typing, notifier, sync }
     }
 
     /// A request with a filter.
@@ -121,25 +88,6 @@ impl SyncFixture {
     ) -> (Value, SyncToken) {
         self.answer(&self.request(user, since, filter))
     }
-
-    /// Sets account data.
-    pub(crate) fn set_data(&self, user: &UserId, room: Option<&RoomId>, event_type: &str, content: &Value) {
-        let user = self.short_user(user);
-        let room = room.map(|room| self.rooms.short(room));
-        let content = to_raw_value(content).unwrap();
-        self.storage.write(|tx| AccountData::put(tx, user, room, event_type, &content)).unwrap();
-    }
-
-    /// The user ignores these users.
-    pub(crate) fn ignore(&self, user: &UserId, ignored: &[&UserId]) {
-        let users: serde_json::Map<_, _> = ignored.iter().map(|user| (user.to_string(), json!({}))).collect();
-        self.set_data(user, None, "m.ignored_user_list", &json!({"ignored_users": users}));
-    }
-}
-
-/// `@alice:example.org`, `@bob:example.org`, `@carol:example.org`.
-pub(crate) fn people() -> [OwnedUserId; 3] {
-    ["alice", "bob", "carol"].map(RoomsFixture::user)
 }
 
 /// The bodies (or else types) of the events at a place in an answer.
