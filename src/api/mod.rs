@@ -10,12 +10,14 @@ pub mod blocking;
 pub mod client;
 pub mod durability;
 pub mod error;
+pub mod json;
 pub mod request;
 mod room_errors;
 mod room_read_errors;
 pub mod routes;
 pub mod state;
 mod sync_errors;
+pub mod uiaa;
 mod user_errors;
 mod viewer;
 

@@ -49,7 +49,7 @@ async fn path_arguments<S: Send + Sync>(
     Ok(path.map(|Path(arguments)| arguments).unwrap_or_default())
 }
 
-fn body_error(rejection: &axum::extract::rejection::BytesRejection) -> ApiError {
+pub(super) fn body_error(rejection: &axum::extract::rejection::BytesRejection) -> ApiError {
     if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::too_large("The body is larger than this server accepts")
     } else {

@@ -12,12 +12,18 @@ use ruma::api::{IncomingRequest, path_builder::PathBuilder};
 use super::{ApiError, ApiState};
 
 /// Collects endpoints by path: every path of a request's ruma type, old and new.
-#[derive(Default)]
-pub struct Routes {
-    paths: BTreeMap<String, MethodRouter<ApiState>>,
+/// Those of a folder work with any state that has the services they ask for.
+pub struct Routes<S = ApiState> {
+    paths: BTreeMap<String, MethodRouter<S>>,
 }
 
-impl Routes {
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self { paths: BTreeMap::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No endpoints.
     pub fn new() -> Self {
         Self::default()
@@ -29,7 +35,7 @@ impl Routes {
     pub fn add<R, H, T>(mut self, handler: H) -> Self
     where
         R: IncomingRequest,
-        H: Handler<T, ApiState>,
+        H: Handler<T, S>,
         T: 'static,
     {
         for path in R::PATH_BUILDER.all_paths() {
@@ -42,7 +48,7 @@ impl Routes {
     #[must_use]
     pub fn add_at<H, T>(mut self, method: http::Method, path: &str, handler: H) -> Self
     where
-        H: Handler<T, ApiState>,
+        H: Handler<T, S>,
         T: 'static,
     {
         let Ok(filter) = MethodFilter::try_from(method) else { return self };
@@ -52,7 +58,7 @@ impl Routes {
     }
 
     /// The endpoints as a router; a known path with a wrong method answers 405.
-    pub fn into_router(self) -> Router<ApiState> {
+    pub fn into_router(self) -> Router<S> {
         self.paths.into_iter().fold(Router::new(), |router, (path, methods)| {
             router.route(&path, methods.fallback(wrong_method))
         })

@@ -2,6 +2,7 @@
 
 use axum::extract::FromRef;
 
+use super::client::discovery::Advertised;
 use crate::{
     push::PushRules,
     rooms::{
@@ -10,7 +11,7 @@ use crate::{
     },
     storage::Storage,
     sync::{Notifier, v3::SyncV3},
-    users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, Uiaa},
+    users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, SharedSecret, Uiaa},
 };
 
 macro_rules! api_state {
@@ -54,6 +55,10 @@ api_state! {
     memberships: Memberships,
     /// Sending events.
     event_sender: EventSender,
+    /// Registration with the shared secret, if the operator has set one.
+    shared_secret: Option<SharedSecret>,
+    /// What is said of this server that the operator chooses.
+    advertised: Advertised,
     /// Rooms' states.
     room_states: RoomStates,
     /// Who may see what of a room.

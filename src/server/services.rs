@@ -3,7 +3,7 @@
 use ruma::OwnedServerName;
 
 use crate::{
-    api::ApiState,
+    api::{ApiState, client::discovery::Advertised},
     config::{self, Config},
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
@@ -18,7 +18,7 @@ use crate::{
     },
     users::{
         AccountData, Accounts, Clock, Devices, Filters, LoginTokens, Passwords, Profiles, RegistrationPolicy,
-        Sessions, Uiaa, UserError,
+        Sessions, SharedSecret, Uiaa, UserError,
     },
 };
 
@@ -165,6 +165,11 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         filters,
         login_tokens: LoginTokens::new(clock.clone()),
         uiaa: Uiaa::new(accounts.clone(), registration_policy(config), clock.clone()),
+        shared_secret: shared_secret(config, clock)?,
+        advertised: Advertised {
+            default_room_version: config.default_room_version.clone(),
+            client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
+        },
         client_events,
         members: Members::new(
             storage.clone(),
@@ -228,4 +233,10 @@ fn start_notifier(storage: &Storage, typing: &Typing) -> Result<Notifier, Storag
 fn registration_policy(config: &Config) -> RegistrationPolicy {
     let token = config.registration_token.as_ref().map(config::RegistrationToken::expose);
     RegistrationPolicy::from_options(config.allow_registration, token, config.allow_open_registration)
+}
+
+/// Registration with the shared secret, where the operator has set one.
+fn shared_secret(config: &Config, clock: &Clock) -> Result<Option<SharedSecret>, UserError> {
+    let secret = config.registration_shared_secret.as_ref();
+    secret.map(|secret| SharedSecret::new(secret.expose(), clock.clone())).transpose()
 }

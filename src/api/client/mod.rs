@@ -1,9 +1,18 @@
 //! The client-server API: one file an operation, in folders by subject.
 
+mod account;
+mod account_data;
+mod admin;
 mod alias;
+mod device;
 mod directory;
+pub mod discovery;
+mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod members;
 mod membership;
+mod profile;
 mod push_rules;
 mod receipt;
 mod room;
@@ -12,6 +21,7 @@ mod room_read_tests;
 #[cfg(test)]
 mod room_write_tests;
 mod send;
+mod session;
 mod state;
 mod sync;
 mod timeline;
@@ -21,13 +31,21 @@ use super::routes::Routes;
 
 /// Adds all endpoints of the client-server API.
 pub fn routes(mut routes: Routes) -> Routes {
+    routes = account::routes(routes);
+    routes = account_data::routes(routes);
+    routes = admin::routes(routes);
     routes = alias::routes(routes);
+    routes = device::routes(routes);
     routes = directory::routes(routes);
+    routes = discovery::routes(routes);
+    routes = filter::routes(routes);
     routes = members::routes(routes);
     routes = membership::routes(routes);
     routes = receipt::routes(routes);
     routes = room::routes(routes);
     routes = send::routes(routes);
+    routes = profile::routes(routes);
+    routes = session::routes(routes);
     routes = state::routes(routes);
     routes = timeline::routes(routes);
     routes = typing::routes(routes);

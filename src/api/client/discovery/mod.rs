@@ -1,0 +1,32 @@
+//! What this server is and can do.
+
+mod capabilities;
+mod versions;
+mod well_known_client;
+
+use axum::extract::FromRef;
+use ruma::{RoomVersionId, api::client::discovery as api};
+
+use crate::{api::routes::Routes, users::Sessions};
+
+/// What is said of this server that the operator chooses.
+#[derive(Debug, Clone)]
+pub struct Advertised {
+    /// The version of rooms whose creator asks for no version.
+    pub default_room_version: RoomVersionId,
+    /// The URL at which clients reach this server.
+    pub client_base_url: Option<String>,
+}
+
+/// Adds the endpoints of this folder.
+pub fn routes<S>(routes: Routes<S>) -> Routes<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Advertised: FromRef<S>,
+    Sessions: FromRef<S>,
+{
+    routes
+        .add::<api::get_supported_versions::Request, _, _>(versions::versions)
+        .add::<api::get_capabilities::v3::Request, _, _>(capabilities::capabilities)
+        .add::<api::discover_homeserver::Request, _, _>(well_known_client::well_known_client)
+}

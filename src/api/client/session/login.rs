@@ -1,0 +1,178 @@
+//! `POST /login`: a new session for a user who proves who they are.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request as HttpRequest, State},
+};
+use http::StatusCode;
+use ruma::{
+    OwnedUserId,
+    api::{
+        client::{
+            session::login::v3::{LoginInfo, Password, Request, Response},
+            uiaa::UserIdentifier,
+        },
+        error::ErrorKind,
+    },
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{ApiError, ApiResult, Ruma, RumaResponse, blocking, request::body_error},
+    users::{Accounts, LoginTokens, NewDevice, Sessions},
+};
+
+/// Logs a user in.
+pub async fn login(
+    State(accounts): State<Accounts>,
+    State(sessions): State<Sessions>,
+    State(tokens): State<LoginTokens>,
+    LoginRequest(request): LoginRequest,
+) -> ApiResult<Response> {
+    blocking::run(move || {
+        let user_id = who(&accounts, &tokens, &request.login_info)?;
+        let device =
+            NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name };
+        let session = sessions.start(&user_id, device)?;
+        let response = Response::new(session.user_id, session.access_token, session.device_id);
+        Ok::<_, ApiError>(RumaResponse(response))
+    })
+    .await
+}
+
+fn who(accounts: &Accounts, tokens: &LoginTokens, info: &LoginInfo) -> Result<OwnedUserId, ApiError> {
+    match info {
+        LoginInfo::Password(info) => Ok(accounts.check_password(user(info)?, &info.password)?),
+        LoginInfo::Token(info) => Ok(tokens.redeem(&info.token)?),
+        _ => Err(unknown("This type of login is not offered")),
+    }
+}
+
+/// The user as the client names them, in the place of now or of before r0.4.
+#[expect(deprecated, reason = "old clients still name the user in the old place")]
+fn user(info: &Password) -> Result<&str, ApiError> {
+    match (&info.identifier, &info.user) {
+        (Some(UserIdentifier::Matrix(identifier)), _) => Ok(&identifier.user),
+        (None, Some(user)) => Ok(user),
+        (None, None) => Err(ApiError::missing_param("An identifier is needed")),
+        // The specification's answer for an address or number that no account has.
+        (Some(id), _) if id.identifier_type() != "m.id.user" && id.as_third_party_id().is_some() => {
+            Err(ApiError::forbidden("No account has this identifier"))
+        }
+        (Some(_), _) => Err(unknown("This type of identifier is not known")),
+    }
+}
+
+fn unknown(message: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message)
+}
+
+/// The request. Ruma's type panics on a body without `type`, so this looks first.
+pub struct LoginRequest(Request);
+
+impl<S: Send + Sync> FromRequest<S> for LoginRequest {
+    type Rejection = ApiError;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self, ApiError> {
+        #[derive(Deserialize)]
+        struct Typed {
+            #[serde(rename = "type")]
+            login_type: Option<serde::de::IgnoredAny>,
+        }
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(HttpRequest::from_parts(parts.clone(), body), state).await;
+        let body = body.map_err(|rejection| body_error(&rejection))?;
+        // What is no JSON, or no object, is told by the next step.
+        if body.is_empty()
+            || serde_json::from_slice::<Typed>(&body).is_ok_and(|body| body.login_type.is_none())
+        {
+            return Err(ApiError::missing_param("The type of login is needed"));
+        }
+        let request = HttpRequest::from_parts(parts, Body::from(body));
+        Ruma::from_request(request, state).await.map(|Ruma(request)| Self(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::{Value, json};
+
+    use crate::api::client::fixture::TestServer;
+
+    const PATH: &str = "/_matrix/client/v3/login";
+
+    fn password(user: &str, password: &str) -> Value {
+        let identifier = json!({ "type": "m.id.user", "user": user });
+        json!({ "type": "m.login.password", "identifier": identifier, "password": password })
+    }
+
+    #[tokio::test]
+    async fn a_password_logs_in_and_a_device_of_before_gets_a_new_token() {
+        let server = TestServer::new();
+        server.user("alice");
+        let mut request = password("@alice:example.org", "correct horse");
+        request["device_id"] = json!("PHONE");
+        request["initial_device_display_name"] = json!("Phone");
+        request["refresh_token"] = json!(true);
+        let (status, first) = server.post(PATH, None, request.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{first}");
+        assert_eq!((&first["user_id"], &first["device_id"]), (&json!("@alice:example.org"), &json!("PHONE")));
+        assert!(first.get("refresh_token").is_none());
+
+        let (_, second) = server.post(PATH, None, request).await;
+        let whoami = "/_matrix/client/v3/account/whoami";
+        assert_eq!(server.get(whoami, second["access_token"].as_str()).await.0, StatusCode::OK);
+        assert_eq!(server.get(whoami, first["access_token"].as_str()).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn the_old_place_for_the_user_still_works() {
+        let server = TestServer::new();
+        server.user("alice");
+        let request = json!({ "type": "m.login.password", "user": "alice", "password": "correct horse" });
+        assert_eq!(server.post("/_matrix/client/r0/login", None, request).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn wrong_password_unknown_user_and_remote_user_look_the_same() {
+        let server = TestServer::new();
+        server.user("alice");
+        let mut answers = Vec::new();
+        for (user, secret) in
+            [("alice", "wrong one"), ("bob", "correct horse"), ("@a:b.org", "correct horse")]
+        {
+            let (status, answer) = server.post(PATH, None, password(user, secret)).await;
+            assert_eq!((status, &answer["errcode"]), (StatusCode::FORBIDDEN, &json!("M_FORBIDDEN")));
+            answers.push(answer);
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_login_is_refused() {
+        let server = TestServer::new();
+        let thirdparty = json!({ "type": "m.id.thirdparty", "medium": "email", "address": "a@b.org" });
+        let by = |identifier: Value| json!({ "type": "m.login.password", "identifier": identifier, "password": "x" });
+        for (request, status, errcode) in [
+            (json!({}), 400, "M_MISSING_PARAM"),
+            (json!({ "type": null }), 400, "M_MISSING_PARAM"),
+            (json!({ "type": 1 }), 400, "M_MISSING_PARAM"),
+            (json!([]), 400, "M_BAD_JSON"),
+            (json!({ "type": "org.example.retina" }), 400, "M_UNKNOWN"),
+            (json!({ "type": "m.login.password", "user": "alice" }), 400, "M_MISSING_PARAM"),
+            (json!({ "type": "m.login.password", "password": "x" }), 400, "M_MISSING_PARAM"),
+            (by(json!({ "type": "org.example.face" })), 400, "M_UNKNOWN"),
+            (by(thirdparty), 403, "M_FORBIDDEN"),
+            (json!({ "type": "m.login.token", "token": "guess" }), 403, "M_FORBIDDEN"),
+        ] {
+            let (got, answer) = server.post(PATH, None, request.clone()).await;
+            assert_eq!((got.as_u16(), answer["errcode"].as_str()), (status, Some(errcode)), "{request}");
+        }
+        let (status, answer) = server.send_raw(http::Method::POST, PATH, None, "{nonsense").await;
+        assert_eq!((status, &answer["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_NOT_JSON")));
+        let (status, answer) = server.send_raw(http::Method::POST, PATH, None, "").await;
+        assert_eq!((status, &answer["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_MISSING_PARAM")));
+    }
+}
