@@ -73,7 +73,7 @@ impl Session<'_> {
         };
         let (ephemeral, has_read) = self.ephemeral(room, room_id, part.since())?;
         joined.ephemeral = ephemeral.into();
-        if window.has_rows || has_read || part == Part::Whole {
+        if window.has_rows || has_read || extent.full {
             self.add_unread(&mut joined, self.sources.unread.of_room(self.viewer(), room, self.until())?)?;
         }
         Ok(joined)
