@@ -156,15 +156,6 @@ impl Notifier {
         waiters.stopped = true;
         waiters.of_users.values().flatten().for_each(|waiter| waiter.signal.end());
     }
-
-    /// Blocks until every change handed over so far has woken whom it concerns.
-    #[cfg(test)]
-    pub(crate) fn settle(&self) {
-        let mut pending = self.shared.pending();
-        while pending.busy || !pending.is_empty() {
-            pending = self.shared.work.wait(pending).unwrap();
-        }
-    }
 }
 
 /// A request's place among those that wait; dropping it gives the place up.

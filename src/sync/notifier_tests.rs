@@ -39,27 +39,32 @@ fn announce(storage: &Storage, notifier: &Notifier, scope: ChangeScope) {
         Ok::<_, StorageError>(())
     });
     write.unwrap();
-    storage.durable_blocking().unwrap();
-    // Listeners run after the position is published; wait for the one before ours to have seen this too.
-    handed_over(storage, notifier);
+    notifier.settle();
 }
 
-/// Returns when what was announced before has reached the notifier and been dealt with.
-fn handed_over(storage: &Storage, notifier: &Notifier) {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    storage.on_durable(move |changes| {
-        // A receiver that is gone belongs to an earlier call.
-        let _ = sender.send(changes.to_vec());
-    });
-    let mark = ChangeScope::User(ShortUserId(u64::MAX));
-    let write = storage.write(|tx| {
-        let position = tx.next_position();
-        tx.announce(mark, position);
-        Ok::<_, StorageError>(())
-    });
-    write.unwrap();
-    while !receiver.recv().unwrap().iter().any(|change| change.scope == mark) {}
-    notifier.settle();
+impl Notifier {
+    /// Blocks until every change so far has woken whom it concerns.
+    pub(crate) fn settle(&self) {
+        let storage = &self.shared.storage;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // Listeners are told in the order in which they came: when this one is, the notifier has been.
+        storage.on_durable(move |changes| {
+            // A receiver that is gone belongs to an earlier call.
+            let _ = sender.send(changes.to_vec());
+        });
+        let mark = ChangeScope::User(ShortUserId(u64::MAX));
+        let write = storage.write(|tx| {
+            let position = tx.next_position();
+            tx.announce(mark, position);
+            Ok::<_, StorageError>(())
+        });
+        write.unwrap();
+        while !receiver.recv().unwrap().iter().any(|change| change.scope == mark) {}
+        let mut pending = self.shared.pending();
+        while pending.busy || !pending.is_empty() {
+            pending = self.shared.work.wait(pending).unwrap();
+        }
+    }
 }
 
 fn state(registration: &Registration) -> Poll<Woken> {

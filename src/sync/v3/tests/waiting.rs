@@ -21,6 +21,8 @@ async fn a_waiting_member_is_answered_by_the_event_and_others_wait_on() {
     server.rooms.join(&room, &bob);
     server.rooms.public_room(&carol);
     let (_, token) = server.sync(&bob, None);
+    // What has happened so far wakes nobody any more.
+    server.notifier.settle();
     let waiting = server.notifier.register(server.short_user(&bob), device_id!("PHONE"));
     let elsewhere = server.notifier.register(server.short_user(&carol), device_id!("PHONE"));
     let request = server.request(&bob, Some(token), serde_json::json!({}));
