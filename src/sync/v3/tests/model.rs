@@ -8,7 +8,7 @@ use ruma::{OwnedRoomId, OwnedUserId};
 use serde_json::{Value, json};
 
 use crate::{
-    rooms::SyncToken,
+    rooms::{SyncToken, appender::Draft, testing::content},
     sync::{
         testing::{SyncFixture, people},
         v3::response::StateUpTo,
@@ -109,6 +109,7 @@ impl World {
         let server = SyncFixture::new();
         let people = people();
         let rooms = vec![server.rooms.public_room(&people[0]), server.rooms.public_room(&people[0])];
+        people[1..].iter().for_each(|user| server.rooms.join(&rooms[0], user));
         let clients = [StateUpTo::TimelineStart, StateUpTo::TimelineEnd].map(|it| (it, Client::default()));
         Self { server, people, rooms, clients }
     }
@@ -117,18 +118,11 @@ impl World {
     fn act(&mut self, action: &Action) {
         let rooms = &self.server.rooms;
         let _ = match action {
-            Action::Say(room, user) => rooms
-                .set_state(&self.rooms[*room], &self.people[*user], "org.counter", "", json!({}))
-                .map(drop)
-                .or_else(|_| {
-                    let content = crate::rooms::testing::content(json!({"msgtype": "m.text", "body": "x"}));
-                    let draft = crate::rooms::appender::Draft::message(
-                        &self.people[*user],
-                        "m.room.message",
-                        content,
-                    );
-                    rooms.append(&self.rooms[*room], draft).map(drop)
-                }),
+            Action::Say(room, user) => {
+                let content = content(json!({"msgtype": "m.text", "body": "x"}));
+                let draft = Draft::message(&self.people[*user], "m.room.message", content);
+                rooms.append(&self.rooms[*room], draft).map(drop)
+            }
             Action::Topic(room, user, n) => rooms
                 .set_state(&self.rooms[*room], &self.people[*user], "m.room.topic", "", json!({"topic": n}))
                 .map(drop),
