@@ -44,7 +44,6 @@ type State = BTreeMap<(String, String), String>;
 struct Client {
     token: Option<SyncToken>,
     rooms: BTreeMap<String, State>,
-    timelines: BTreeMap<String, Vec<String>>,
 }
 
 impl Client {
@@ -63,12 +62,6 @@ impl Client {
                     .iter()
                     .filter(|event| event["state_key"].is_string())
                     .for_each(|event| set(state, event));
-            }
-            let seen = self.timelines.entry(room.clone()).or_default();
-            for event in &timeline {
-                let id = event["event_id"].as_str().unwrap().to_owned();
-                seen.retain(|before| *before != id);
-                seen.push(id);
             }
         }
         for gone in ["leave", "invite"] {
