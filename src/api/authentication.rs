@@ -50,6 +50,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // Asked for a second time, as where a rate limit came first.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
         let Some(token) = access_token(parts) else {
             let message = "An access token is needed";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, message));
@@ -60,12 +64,14 @@ where
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, kind, "The access token is not valid"));
         };
         sessions.seen(&session, client_address(parts));
-        Ok(Self {
+        let requester = Self {
             user_id: session.user_id.clone(),
             user: session.user,
             device_id: session.device_id.clone(),
             is_admin: session.is_admin,
-        })
+        };
+        parts.extensions.insert(requester.clone());
+        Ok(requester)
     }
 }
 

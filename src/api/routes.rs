@@ -1,15 +1,20 @@
 //! Which handler serves which request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
+    extract::FromRef,
     handler::Handler,
     routing::{MethodFilter, MethodRouter},
 };
 use ruma::api::{IncomingRequest, path_builder::PathBuilder};
 
-use super::{ApiError, ApiState};
+use super::{ApiError, ApiState, rate_limits::Limited};
+use crate::{
+    net::{Action, RateLimiter},
+    users::Sessions,
+};
 
 /// Collects endpoints by path: every path of a request's ruma type, old and new.
 /// Those of a folder work with any state that has the services they ask for.
@@ -42,6 +47,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             self = self.add_at(R::METHOD, path, handler.clone());
         }
         self
+    }
+
+    /// As [`Routes::add`], for requests that count as `action`: those too many are refused.
+    #[must_use]
+    pub fn add_limited<R, H, T>(self, action: Action, handler: H) -> Self
+    where
+        R: IncomingRequest,
+        H: Handler<T, S>,
+        T: 'static,
+        Arc<RateLimiter>: FromRef<S>,
+        Sessions: FromRef<S>,
+    {
+        self.add::<R, _, _>(Limited { action, handler })
     }
 
     /// Serves one path that no ruma type knows.

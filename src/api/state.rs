@@ -1,9 +1,12 @@
 //! The services that handlers can ask for. A handler names the ones it uses (`State<Accounts>`), and no more.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 
 use super::client::discovery::Advertised;
 use crate::{
+    net::RateLimiter,
     push::PushRules,
     rooms::{
         Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, RoomCreator, RoomDirectory,
@@ -35,6 +38,8 @@ api_state! {
     storage: Storage,
     /// Access tokens and what they stand for.
     sessions: Sessions,
+    /// How often a client may do what costs or annoys others.
+    rate_limiter: Arc<RateLimiter>,
     /// Accounts.
     accounts: Accounts,
     /// Devices.

@@ -124,8 +124,9 @@ options! {
         /// Log-in attempts, per address and per account.
         login: RateLimit = RateLimit::new(0.2, 10);
 
-        /// Registrations, per address.
-        registration: RateLimit = RateLimit::new(0.1, 5);
+        /// Requests on the way to an account, per address: clients check the name and go through each
+        /// stage on its own, so one registration takes up to six.
+        registration: RateLimit = RateLimit::new(0.2, 20);
 
         /// Events sent to rooms, per user.
         message: RateLimit = RateLimit::new(10.0, 100);

@@ -31,7 +31,7 @@ use crate::config::{RateLimit, RateLimits};
 pub enum Action {
     /// An attempt to log in, by address and by account.
     Login,
-    /// A registration, by address.
+    /// A request on the way to a new account, by address.
     Registration,
     /// An event sent to a room, by user.
     Message,

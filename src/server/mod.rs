@@ -11,6 +11,8 @@ mod listener;
 pub mod logging;
 mod middleware;
 mod open_files;
+#[cfg(test)]
+mod rate_limit_tests;
 mod runtime;
 mod serve;
 pub mod services;

@@ -1,10 +1,13 @@
 //! Opens the store and puts the services together, each with just what it uses.
 
+use std::sync::Arc;
+
 use ruma::OwnedServerName;
 
 use crate::{
     api::{ApiState, client::discovery::Advertised},
     config::{self, Config},
+    net::RateLimiter,
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
@@ -158,6 +161,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     });
     Ok(ApiState {
         notifier: start_notifier(storage, &typing)?,
+        rate_limiter: Arc::new(RateLimiter::new(&config.rate_limits)),
         push_rules,
         sync_v3,
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),

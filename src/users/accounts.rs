@@ -132,6 +132,13 @@ impl Accounts {
         Ok(session.map(|session| session.started))
     }
 
+    /// The id of this server that a client means by an id or a local part, in small letters; there need
+    /// not be such an account.
+    pub fn meant_by(&self, user: &str) -> Option<OwnedUserId> {
+        let user_id = UserId::parse_with_server_name(user.to_ascii_lowercase(), &self.server_name).ok()?;
+        self.is_local(&user_id).then_some(user_id)
+    }
+
     /// The id of the user whom a client names by id or by local part, if password and account fit. Takes
     /// as long when there is no such account as when the password is wrong.
     pub fn check_password(&self, user: &str, password: &str) -> Result<OwnedUserId, UserError> {

@@ -1,5 +1,7 @@
 //! A server without sockets, for tests of handlers.
 
+use std::sync::Arc;
+
 use axum::{Router, body::Body, extract::FromRef};
 use http::{Method, Request, StatusCode, header::AUTHORIZATION};
 use ruma::{RoomId, RoomVersionId};
@@ -13,6 +15,8 @@ use super::{
 };
 use crate::{
     api::routes::{Routes, unknown_endpoint},
+    config::RateLimits,
+    net::RateLimiter,
     users::{
         AccountData, Accounts, Devices, Filters, LoginTokens, NewDevice, Profiles, RegistrationPolicy,
         Sessions, SharedSecret, StartedSession, Uiaa,
@@ -38,6 +42,7 @@ macro_rules! test_state {
 
 test_state! {
     sessions: Sessions,
+    rate_limiter: Arc<RateLimiter>,
     accounts: Accounts,
     devices: Devices,
     profiles: Profiles,
@@ -152,6 +157,7 @@ fn state(fixture: &Fixture) -> TestState {
     let registration = RegistrationPolicy::Closed;
     TestState {
         sessions: fixture.sessions.clone(),
+        rate_limiter: Arc::new(RateLimiter::new(&RateLimits { enabled: false, ..RateLimits::default() })),
         accounts: fixture.accounts.clone(),
         devices: fixture.devices.clone(),
         profiles: fixture.profiles.clone(),

@@ -1,5 +1,7 @@
 //! The handlers that write rooms, asked over HTTP: paths, bodies, answers and refusals.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::FromRef,
@@ -16,6 +18,8 @@ use tower::ServiceExt;
 
 use super::{membership, room, send};
 use crate::{
+    config::RateLimits,
+    net::RateLimiter,
     rooms::{Aliases, EventSender, Memberships, Permissions, RoomCreator, Visibility, testing::RoomsFixture},
     storage::Storage,
     users::{Sessions, fixture},
@@ -25,6 +29,7 @@ use crate::{
 #[derive(Clone)]
 struct State {
     sessions: Sessions,
+    rate_limiter: Arc<RateLimiter>,
     creator: RoomCreator,
     memberships: Memberships,
     sender: EventSender,
@@ -40,7 +45,7 @@ macro_rules! from_ref {
         }
     )*};
 }
-from_ref!(Sessions: sessions, RoomCreator: creator, Memberships: memberships, EventSender: sender, Aliases: aliases);
+from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, EventSender: sender, Aliases: aliases);
 
 struct Server {
     rooms: RoomsFixture,
@@ -100,6 +105,7 @@ impl Server {
         let memberships = Memberships::new(rooms.appender.clone(), rooms.profiles.clone());
         let state = State {
             sessions: users.sessions.clone(),
+            rate_limiter: Arc::new(RateLimiter::new(&RateLimits { enabled: false, ..RateLimits::default() })),
             creator: rooms.creator.clone(),
             sender: EventSender::new(rooms.appender.clone(), memberships.clone()),
             memberships,

@@ -5,8 +5,8 @@ use ruma::api::client::account::change_password::v3::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
-        uiaa::{PASSWORD_FLOWS, authorize},
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
+        uiaa::authorize_by_password,
     },
     users::{Accounts, Operation, Uiaa},
 };
@@ -15,13 +15,14 @@ use crate::{
 pub async fn change_password(
     State(accounts): State<Accounts>,
     State(uiaa): State<Uiaa>,
+    attempts: LoginAttempts,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         accounts.passwords().check_rules(&request.new_password)?;
         let operation = Operation::of_user("change_password", requester.user_id.clone(), "");
-        authorize(&uiaa, &operation, PASSWORD_FLOWS, request.auth.as_ref())?;
+        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         let kept = request.logout_devices.then_some(&*requester.device_id);
         accounts.change_password(&requester.user_id, &request.new_password, kept)?;
         Ok::<_, ApiError>(RumaResponse(Response::new()))

@@ -8,8 +8,8 @@ use ruma::api::client::account::{
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
-        uiaa::{PASSWORD_FLOWS, authorize},
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
+        uiaa::authorize_by_password,
     },
     users::{Accounts, Operation, Uiaa},
 };
@@ -18,12 +18,13 @@ use crate::{
 pub async fn deactivate(
     State(accounts): State<Accounts>,
     State(uiaa): State<Uiaa>,
+    attempts: LoginAttempts,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation = Operation::of_user("deactivate", requester.user_id.clone(), "");
-        authorize(&uiaa, &operation, PASSWORD_FLOWS, request.auth.as_ref())?;
+        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         accounts.deactivate(&requester.user_id, request.erase)?;
         tracing::info!(user_id = %requester.user_id, "an account was deactivated");
         Ok::<_, ApiError>(RumaResponse(Response::new(ThirdPartyIdRemovalStatus::Success)))

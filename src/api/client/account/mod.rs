@@ -7,11 +7,14 @@ mod registration_token_validity;
 mod username_availability;
 mod whoami;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use ruma::api::client::account as api;
 
 use crate::{
     api::routes::Routes,
+    net::{Action, RateLimiter},
     users::{Accounts, Sessions, Uiaa},
 };
 
@@ -22,11 +25,18 @@ where
     Accounts: FromRef<S>,
     Sessions: FromRef<S>,
     Uiaa: FromRef<S>,
+    Arc<RateLimiter>: FromRef<S>,
 {
     routes
-        .add::<api::register::v3::Request, _, _>(register::register)
-        .add::<api::check_registration_token_validity::v1::Request, _, _>(registration_token_validity::check)
-        .add::<api::get_username_availability::v3::Request, _, _>(username_availability::check)
+        .add_limited::<api::register::v3::Request, _, _>(Action::Registration, register::register)
+        .add_limited::<api::check_registration_token_validity::v1::Request, _, _>(
+            Action::Registration,
+            registration_token_validity::check,
+        )
+        .add_limited::<api::get_username_availability::v3::Request, _, _>(
+            Action::Registration,
+            username_availability::check,
+        )
         .add::<api::whoami::v3::Request, _, _>(whoami::whoami)
         .add::<api::change_password::v3::Request, _, _>(change_password::change_password)
         .add::<api::deactivate::v3::Request, _, _>(deactivate::deactivate)

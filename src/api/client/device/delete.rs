@@ -5,8 +5,8 @@ use ruma::api::client::device::delete_device::v3::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
-        uiaa::{PASSWORD_FLOWS, authorize},
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
+        uiaa::authorize_by_password,
     },
     users::{Operation, Sessions, Uiaa},
 };
@@ -15,13 +15,14 @@ use crate::{
 pub async fn delete(
     State(sessions): State<Sessions>,
     State(uiaa): State<Uiaa>,
+    attempts: LoginAttempts,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation =
             Operation::of_user("delete_device", requester.user_id.clone(), request.device_id.as_str());
-        authorize(&uiaa, &operation, PASSWORD_FLOWS, request.auth.as_ref())?;
+        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         sessions.end(requester.user, &request.device_id)?;
         Ok::<_, ApiError>(RumaResponse(Response::new()))
     })

@@ -5,8 +5,8 @@ use ruma::api::client::device::delete_devices::v3::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
-        uiaa::{PASSWORD_FLOWS, authorize},
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
+        uiaa::authorize_by_password,
     },
     users::{Operation, Sessions, Uiaa, limits::DEVICES_DELETED_AT_ONCE_MAX},
 };
@@ -15,6 +15,7 @@ use crate::{
 pub async fn delete_many(
     State(sessions): State<Sessions>,
     State(uiaa): State<Uiaa>,
+    attempts: LoginAttempts,
     requester: Requester,
     Ruma(mut request): Ruma<Request>,
 ) -> ApiResult<Response> {
@@ -27,7 +28,7 @@ pub async fn delete_many(
         request.devices.sort();
         let subject = request.devices.iter().map(|id| id.as_str()).collect::<Vec<_>>().join("\0");
         let operation = Operation::of_user("delete_devices", requester.user_id.clone(), subject);
-        authorize(&uiaa, &operation, PASSWORD_FLOWS, request.auth.as_ref())?;
+        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         sessions.end_many(requester.user, &request.devices)?;
         Ok::<_, ApiError>(RumaResponse(Response::new()))
     })

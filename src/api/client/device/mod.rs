@@ -6,11 +6,14 @@ mod get;
 mod list;
 mod update;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use ruma::api::client::device as api;
 
 use crate::{
     api::routes::Routes,
+    net::RateLimiter,
     users::{Device, Devices, Sessions, Uiaa},
 };
 
@@ -21,6 +24,7 @@ where
     Devices: FromRef<S>,
     Sessions: FromRef<S>,
     Uiaa: FromRef<S>,
+    Arc<RateLimiter>: FromRef<S>,
 {
     routes
         .add::<api::get_devices::v3::Request, _, _>(list::list)

@@ -23,21 +23,22 @@ use ruma::{
 
 use crate::{
     api::{ApiError, routes::Routes},
+    net::Action,
     rooms::Aliases,
 };
 
 /// Adds the endpoints.
 pub fn routes(routes: Routes) -> Routes {
     routes
-        .add::<join_room_by_id::v3::Request, _, _>(join::join)
-        .add::<join_room_by_id_or_alias::v3::Request, _, _>(join_by_alias::join)
+        .add_limited::<join_room_by_id::v3::Request, _, _>(Action::Join, join::join)
+        .add_limited::<join_room_by_id_or_alias::v3::Request, _, _>(Action::Join, join_by_alias::join)
         .add::<leave_room::v3::Request, _, _>(leave::leave)
         .add::<forget_room::v3::Request, _, _>(forget::forget)
-        .add::<invite_user::v3::Request, _, _>(invite::invite)
+        .add_limited::<invite_user::v3::Request, _, _>(Action::Invite, invite::invite)
         .add::<kick_user::v3::Request, _, _>(kick::kick)
         .add::<ban_user::v3::Request, _, _>(ban::ban)
         .add::<unban_user::v3::Request, _, _>(unban::unban)
-        .add::<knock_room::v3::Request, _, _>(knock::knock)
+        .add_limited::<knock_room::v3::Request, _, _>(Action::Join, knock::knock)
 }
 
 /// The room that a path names, by its id or by an alias.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::{
     api::{ApiError, Requester, routes::Routes},
     matrix::canonical_json,
+    net::Action,
     rooms::{RoomError, appender::ClientTransaction},
 };
 
@@ -22,8 +23,8 @@ use crate::{
 /// the slash before it.
 pub fn routes(routes: Routes) -> Routes {
     let mut routes = routes
-        .add::<send_message_event::v3::Request, _, _>(message::send)
-        .add::<redact_event::v3::Request, _, _>(redact::redact)
+        .add_limited::<send_message_event::v3::Request, _, _>(Action::Message, message::send)
+        .add_limited::<redact_event::v3::Request, _, _>(Action::Message, redact::redact)
         .add::<send_state_event::v3::Request, _, _>(state::put);
     for version in ["r0", "v3"] {
         for slash in ["", "/"] {

@@ -1,25 +1,43 @@
 //! `PUT /rooms/{roomId}/state/{eventType}/{stateKey}`: sets a state event.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
-use ruma::api::client::state::send_state_event::v3::{Request, Response};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue,
+    api::client::state::send_state_event::v3::{Request, Response},
+};
 
 use super::{EventTypePath, content};
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    net::{Action, Caller, RateLimiter},
     rooms::EventSender,
 };
 
 /// The handler.
 pub async fn put(
     State(sender): State<EventSender>,
+    State(limiter): State<Arc<RateLimiter>>,
     requester: Requester,
     Path(EventTypePath { event_type }): Path<EventTypePath>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     let content = content(&request.body)?;
+    limiter.check(counts_as(&event_type, &content), Caller::User(&requester.user_id))?;
     let event_id = blocking::run(move || {
         sender.put_state(&request.room_id, &requester.user_id, &event_type, &request.state_key, content)
     })
     .await?;
     Ok(RumaResponse(Response::new(event_id)))
+}
+
+/// What setting a state event counts as: an invite or a join is one by this way too.
+fn counts_as(event_type: &str, content: &CanonicalJsonObject) -> Action {
+    let membership = content.get("membership").and_then(CanonicalJsonValue::as_str);
+    match (event_type, membership) {
+        ("m.room.member", Some("invite")) => Action::Invite,
+        ("m.room.member", Some("join" | "knock")) => Action::Join,
+        _ => Action::Message,
+    }
 }

@@ -18,7 +18,9 @@ use ruma::{
 use serde::Deserialize;
 
 use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, blocking, request::body_error},
+    api::{
+        ApiError, ApiResult, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts, request::body_error,
+    },
     users::{Accounts, LoginTokens, NewDevice, Sessions},
 };
 
@@ -27,10 +29,11 @@ pub async fn login(
     State(accounts): State<Accounts>,
     State(sessions): State<Sessions>,
     State(tokens): State<LoginTokens>,
+    attempts: LoginAttempts,
     LoginRequest(request): LoginRequest,
 ) -> ApiResult<Response> {
     blocking::run(move || {
-        let user_id = who(&accounts, &tokens, &request.login_info)?;
+        let user_id = who(&accounts, &tokens, &attempts, &request.login_info)?;
         let device =
             NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name };
         let session = sessions.start(&user_id, device)?;
@@ -40,10 +43,22 @@ pub async fn login(
     .await
 }
 
-fn who(accounts: &Accounts, tokens: &LoginTokens, info: &LoginInfo) -> Result<OwnedUserId, ApiError> {
+fn who(
+    accounts: &Accounts,
+    tokens: &LoginTokens,
+    attempts: &LoginAttempts,
+    info: &LoginInfo,
+) -> Result<OwnedUserId, ApiError> {
     match info {
-        LoginInfo::Password(info) => Ok(accounts.check_password(user(info)?, &info.password)?),
-        LoginInfo::Token(info) => Ok(tokens.redeem(&info.token)?),
+        LoginInfo::Password(info) => {
+            let user = user(info)?;
+            attempts.count(accounts.meant_by(user).as_deref())?;
+            Ok(accounts.check_password(user, &info.password)?)
+        }
+        LoginInfo::Token(info) => {
+            attempts.count(None)?;
+            Ok(tokens.redeem(&info.token)?)
+        }
         _ => Err(unknown("This type of login is not offered")),
     }
 }

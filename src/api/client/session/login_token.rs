@@ -5,8 +5,8 @@ use ruma::api::client::session::get_login_token::v1::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
-        uiaa::{PASSWORD_FLOWS, authorize},
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
+        uiaa::authorize_by_password,
     },
     users::{LoginTokens, Operation, Uiaa},
 };
@@ -15,12 +15,13 @@ use crate::{
 pub async fn login_token(
     State(tokens): State<LoginTokens>,
     State(uiaa): State<Uiaa>,
+    attempts: LoginAttempts,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation = Operation::of_user("login_token", requester.user_id.clone(), "");
-        authorize(&uiaa, &operation, PASSWORD_FLOWS, request.auth.as_ref())?;
+        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         let token = tokens.issue(&requester.user_id)?;
         Ok::<_, ApiError>(RumaResponse(Response::new(token.expires_in, token.token)))
     })

@@ -5,11 +5,14 @@ mod login_flows;
 mod login_token;
 mod logout;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use ruma::api::client::session as api;
 
 use crate::{
     api::routes::Routes,
+    net::RateLimiter,
     users::{Accounts, LoginTokens, Sessions, Uiaa},
 };
 
@@ -21,6 +24,7 @@ where
     LoginTokens: FromRef<S>,
     Sessions: FromRef<S>,
     Uiaa: FromRef<S>,
+    Arc<RateLimiter>: FromRef<S>,
 {
     routes
         .add::<api::get_login_types::v3::Request, _, _>(login_flows::login_flows)
