@@ -22,3 +22,33 @@ pub const CACHE_NODE_OVERHEAD_BYTES: usize = 96;
 
 /// Bytes of a typical cached node with overhead; only sizes the cache's tables at the start.
 pub const CACHE_NODE_BYTES_TYPICAL: usize = 256;
+
+/// Events without a place in the chain-cover index that one back-fill orders: the auth chain of a room that
+/// is joined. Each costs about 100 bytes while it is ordered. A larger one is appended in several steps.
+pub const BACKFILL_EVENTS_MAX: usize = 2_000_000;
+
+/// Events in the full conflicted set of one resolution, each of which costs about 400 bytes while it lasts:
+/// 100 MB at the bound. Rooms that fork for days stay far below; beyond it the resolution fails and the
+/// caller keeps the state it has.
+pub const FULL_CONFLICTED_SET_MAX: usize = 250_000;
+
+/// Bytes of events (by their JSON) that one resolution keeps parsed. Beyond it all are let go and parsed
+/// again when needed, so that a conflict of large events costs time and not memory.
+pub const RESOLUTION_EVENT_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes that a parsed event is taken to cost beyond its JSON: its identifiers and the table's slot.
+pub const RESOLUTION_EVENT_OVERHEAD_BYTES: usize = 600;
+
+/// Parsed power levels that one resolution keeps. Those of a large room take megabytes; a resolution mostly
+/// needs those of each fork and of the state as it grows.
+pub const RESOLUTION_POWER_LEVELS_MAX: usize = 8;
+
+/// Rows of the chain-cover index that one resolution reads to find, from the events of the auth difference
+/// upward, an unconflicted event that cites them. Beyond it the unconflicted state is read through instead,
+/// which costs the size of the room: so this is where the one becomes cheaper than the other in a room of a
+/// few thousand members.
+pub const UPWARD_SEARCH_ROWS_MAX: usize = 8_192;
+
+/// Backlinks of one chain that are tried before all are read: of an event that a large room cites, nearly
+/// every one leads to an unconflicted event.
+pub const UPWARD_SEARCH_FIRST_ROWS: usize = 16;

@@ -1,0 +1,128 @@
+//! The full conflicted set.
+
+use std::collections::BTreeSet;
+
+use ruma::room_version_rules::StateResolutionV2Rules;
+
+use super::{
+    ResolutionError, Room, RoomView, conflicts::Conflicts, subgraph::conflicted_subgraph, upward::Upward,
+};
+use crate::state::chain_cover::{ChainPosition, ChainRange, Reach, difference_of};
+use crate::state::limits::FULL_CONFLICTED_SET_MAX;
+use crate::state::tree::NodeSource;
+
+/// The *full conflicted set*: the union of the conflicted state set and the auth difference, and in v2.1
+/// the conflicted state subgraph.
+pub(super) fn full_conflicted_set<S, V>(
+    room: &Room<'_, S, V>,
+    conflicts: &Conflicts,
+    tweaks: StateResolutionV2Rules,
+) -> Result<BTreeSet<u64>, ResolutionError<V::Error>>
+where
+    S: NodeSource<Error = V::Error>,
+    V: RoomView,
+{
+    let mut set = conflicts.state_set();
+    let positions: Vec<ChainPosition> =
+        set.iter().map(|event| room.events.position(*event)).collect::<Result<_, _>>()?;
+    add_auth_difference(room, conflicts, &mut set)?;
+    if tweaks.consider_conflicted_state_subgraph {
+        for range in conflicted_subgraph(room, &positions)? {
+            add_range(room, range, &mut set)?;
+        }
+    }
+    Ok(set)
+}
+
+/// Adds the *auth difference*: ∪Cᵢ − ∩Cᵢ for the auth chains Cᵢ of the states.
+///
+/// With U for the auth chain of the unconflicted state and Dᵢ for that of the conflicted events of state i,
+/// Cᵢ = U ∪ Dᵢ, so that the difference is (∪Dᵢ − ∩Dᵢ) − U. The sets hold the auth chain of each event in
+/// them, so U takes away the lower part of each range.
+fn add_auth_difference<S, V>(
+    room: &Room<'_, S, V>,
+    conflicts: &Conflicts,
+    set: &mut BTreeSet<u64>,
+) -> Result<(), ResolutionError<V::Error>>
+where
+    S: NodeSource<Error = V::Error>,
+    V: RoomView,
+{
+    let mut chains = Vec::with_capacity(conflicts.states);
+    for state in 0..conflicts.states {
+        let mut reach = Reach::new();
+        for event in conflicts.of_state(state) {
+            let position = room.events.position(event)?;
+            reach.add_auth_chain(room.view, position).map_err(ResolutionError::View)?;
+        }
+        chains.push(reach);
+    }
+    let mut upward = Upward::new(room, conflicts);
+    for mut range in difference_of(&chains) {
+        if is_all_in(room, range, set)? {
+            continue;
+        }
+        range.after = last_cited(&mut upward, range)?;
+        add_range(room, range, set)?;
+    }
+    Ok(())
+}
+
+/// Whether a range adds nothing to the set.
+fn is_all_in<S, V: RoomView>(
+    room: &Room<'_, S, V>,
+    range: ChainRange,
+    set: &BTreeSet<u64>,
+) -> Result<bool, ResolutionError<V::Error>> {
+    if range.len() > set.len() as u64 {
+        return Ok(false);
+    }
+    for position in range.positions() {
+        let occupant = room.view.event_at(position).map_err(ResolutionError::View)?;
+        if occupant.is_none_or(|occupant| !set.contains(&occupant.event)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The last sequence of the range that the unconflicted state cites, or the one before the range: what
+/// cites an event also cites those before it in its chain, so halving finds it.
+fn last_cited<S, V>(
+    upward: &mut Upward<'_, '_, S, V>,
+    range: ChainRange,
+) -> Result<u64, ResolutionError<V::Error>>
+where
+    S: NodeSource<Error = V::Error>,
+    V: RoomView,
+{
+    let (mut cited, mut last) = (range.after, range.last);
+    while cited < last {
+        let middle = last - (last - cited) / 2;
+        if upward.is_cited(ChainPosition { chain: range.chain, sequence: middle })? {
+            cited = middle;
+        } else {
+            last = middle - 1;
+        }
+    }
+    Ok(cited)
+}
+
+/// Adds the events of a range.
+fn add_range<S, V: RoomView>(
+    room: &Room<'_, S, V>,
+    range: ChainRange,
+    set: &mut BTreeSet<u64>,
+) -> Result<(), ResolutionError<V::Error>> {
+    if range.len() > FULL_CONFLICTED_SET_MAX as u64 {
+        return Err(ResolutionError::TooManyConflicts);
+    }
+    for position in range.positions() {
+        let occupant = room.view.event_at(position).map_err(ResolutionError::View)?;
+        set.insert(occupant.ok_or(ResolutionError::ChainGap(range.chain))?.event);
+        if set.len() > FULL_CONFLICTED_SET_MAX {
+            return Err(ResolutionError::TooManyConflicts);
+        }
+    }
+    Ok(())
+}
