@@ -1,0 +1,10 @@
+//! Accounts and what belongs to them.
+
+mod account_data;
+mod devices;
+mod discovery;
+mod filters;
+mod login;
+mod password;
+mod profile;
+mod registration;

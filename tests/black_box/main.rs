@@ -1,0 +1,15 @@
+//! Black-box tests: the real binary, over real HTTP, as clients and operators meet it.
+//!
+//! One crate, so that RocksDB is linked once. `CONDUIT_TEST_AGAINST=http://127.0.0.1:PORT` runs the tests
+//! that need no server of their own against another homeserver (see `harness/server.rs`).
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod accounts;
+mod bad_input;
+mod clients;
+mod crash;
+mod disk_full;
+mod harness;
+mod lifecycle;
+mod rooms;
+mod sync;

@@ -1,0 +1,10 @@
+//! Rooms: making them, being in them, talking in them.
+
+mod aliases;
+mod create;
+mod directory;
+mod history;
+mod membership;
+mod messages;
+mod redaction;
+mod state;
