@@ -16,19 +16,23 @@ const WAIT_MS = 30_000;
 const WHOLE_MS = 240_000;
 const PAGES_MAX = 1_000;
 
+// The library tells every step of its own on the console; here only our own steps and failures are told.
+const { error: complain } = console;
+for (const level of ["trace", "debug", "log", "info", "warn", "error"]) console[level] = () => {};
+
 const library = createRequire(join(process.env.CONDUIT_TEST_JS, "package.json"));
 const load = (name) => import(pathToFileURL(library.resolve(name)));
 const sdk = await load("matrix-js-sdk");
-const { logger } = await load("matrix-js-sdk/lib/logger.js");
-logger.disableAll();
+const newClient = (options) => sdk.createClient({ baseUrl, ...options });
 
 const [baseUrl, token] = process.argv.slice(2);
 if (!token) {
-    console.error("usage: js_chat.mjs BASE_URL REGISTRATION_TOKEN");
+    complain("usage: js_chat.mjs BASE_URL REGISTRATION_TOKEN");
     process.exit(2);
 }
 
-const step = (text) => console.log(`passed: ${text}`);
+const tell = (line) => process.stdout.write(`${line}\n`);
+const step = (text) => tell(`passed: ${text}`);
 
 /** Waits until `found()` gives something, looking again at each of the client's events of these names. */
 async function until(client, events, found, what) {
@@ -64,7 +68,7 @@ async function refused(request, status, errcode) {
 
 /** A new account, through the stages that the server asks for. */
 async function register(name) {
-    const client = sdk.createClient({ baseUrl });
+    const client = newClient({});
     const username = `${name}-${randomBytes(5).toString("hex")}`;
     let challenge;
     try {
@@ -97,15 +101,14 @@ async function register(name) {
 
 /** A logged-in client that syncs, with its initial sync done. */
 async function logIn(userId, deviceName) {
-    const session = await sdk.createClient({ baseUrl }).loginRequest({
+    const session = await newClient({}).loginRequest({
         type: "m.login.password",
         identifier: { type: "m.id.user", user: userId },
         password: PASSWORD,
         initial_device_display_name: deviceName,
     });
     assert.equal(session.user_id, userId);
-    const client = sdk.createClient({
-        baseUrl,
+    const client = newClient({
         userId,
         accessToken: session.access_token,
         deviceId: session.device_id,
@@ -341,16 +344,16 @@ async function chat() {
 }
 
 setTimeout(() => {
-    console.error(`FAILED: not done within ${WHOLE_MS / 1000} s`);
+    complain(`FAILED: not done within ${WHOLE_MS / 1000} s`);
     process.exit(1);
 }, WHOLE_MS).unref();
 
 try {
     await chat();
 } catch (error) {
-    console.error("FAILED:", error);
+    complain("FAILED:", error);
     process.exit(1);
 }
-console.log("all steps passed");
+tell("all steps passed");
 // The library may hold timers of its own.
 process.exit(0);

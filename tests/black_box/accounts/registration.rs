@@ -1,9 +1,13 @@
 //! Registration: closed by default, by token, by shared secret.
 
+use std::fmt::Write as _;
+
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, PASSWORD, REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, unique};
+use crate::harness::{
+    Answer, Client, PASSWORD, REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, unique,
+};
 
 const REGISTER: &str = "/_matrix/client/v3/register";
 const ADMIN_REGISTER: &str = "/_synapse/admin/v1/register";
@@ -143,10 +147,13 @@ fn mac(secret: &str, nonce: &str, name: &str, admin: bool) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
     let role = if admin { "admin" } else { "notadmin" };
     let tag = hmac::sign(&key, format!("{nonce}\0{name}\0{PASSWORD}\0{role}").as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    tag.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
-fn register_by_secret(client: &Client, secret: &str, nonce: &str, name: &str) -> crate::harness::Answer {
+fn register_by_secret(client: &Client, secret: &str, nonce: &str, name: &str) -> Answer {
     client.post(
         ADMIN_REGISTER,
         json!({

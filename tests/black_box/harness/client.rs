@@ -84,8 +84,8 @@ impl Client {
     #[track_caller]
     pub fn adopt(&mut self, session: &Value) {
         self.token = Some(session["access_token"].as_str().expect("access_token").to_owned());
-        self.user_id = session["user_id"].as_str().expect("user_id").to_owned();
-        self.device_id = session["device_id"].as_str().expect("device_id").to_owned();
+        session["user_id"].as_str().expect("user_id").clone_into(&mut self.user_id);
+        session["device_id"].as_str().expect("device_id").clone_into(&mut self.device_id);
     }
 
     /// The same client towards another base URL, for a server that came back on another port.

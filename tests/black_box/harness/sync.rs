@@ -23,10 +23,12 @@ impl Client {
     pub fn sync_waiting(&self, since: Option<&str>, query: &str, timeout_ms: u64) -> SyncResult {
         let mut path = format!("/_matrix/client/v3/sync?timeout={timeout_ms}");
         if let Some(since) = since {
-            path += &format!("&since={}", path_segment(since));
+            path.push_str("&since=");
+            path.push_str(&path_segment(since));
         }
         if !query.is_empty() {
-            path += &format!("&{query}");
+            path.push('&');
+            path.push_str(query);
         }
         let body = self.get(&path).ok();
         assert!(body["next_batch"].is_string(), "a sync has a next_batch: {body}");
@@ -38,7 +40,7 @@ impl Client {
         format!("filter={}", path_segment(&filter.to_string()))
     }
 
-    /// Syncs on from `since` until `wanted` says yes, at most `tries` answers; that answer.
+    /// Syncs on from `since` until `wanted` says yes; that answer.
     #[track_caller]
     pub fn sync_until(&self, since: &str, wanted: impl Fn(&SyncResult) -> bool) -> SyncResult {
         const TRIES_MAX: usize = 20;
@@ -48,7 +50,7 @@ impl Client {
             if wanted(&result) {
                 return result;
             }
-            since = result.next_batch().to_owned();
+            result.next_batch().clone_into(&mut since);
         }
         panic!("what was waited for did not come in {TRIES_MAX} syncs");
     }

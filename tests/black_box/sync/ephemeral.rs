@@ -81,14 +81,14 @@ fn threads_have_receipts_of_their_own() {
     let server = Server::start();
     let (alice, bob) = (server.register("alice"), server.register("bob"));
     let room = alice.create_room_with(&[&bob]);
-    let root = alice.send_text(&room, "root");
+    let first = alice.send_text(&room, "root");
     let since = alice.sync(None, "").next_batch().to_owned();
-    receipt(&bob, &room, "m.read", &root, json!({ "thread_id": "main" })).ok();
+    receipt(&bob, &room, "m.read", &first, json!({ "thread_id": "main" })).ok();
     let sync = alice.sync_until(&since, |sync| sync.ephemeral(&room, "m.receipt").is_some());
     let content = sync.ephemeral(&room, "m.receipt").unwrap();
-    assert_eq!(content[&root]["m.read"][&bob.user_id]["thread_id"], "main", "{content}");
-    receipt(&bob, &room, "m.read", &root, json!({ "thread_id": "" })).error(400, "M_INVALID_PARAM");
-    let answer = receipt(&bob, &room, "org.example.unknown", &root, json!({}));
+    assert_eq!(content[&first]["m.read"][&bob.user_id]["thread_id"], "main", "{content}");
+    receipt(&bob, &room, "m.read", &first, json!({ "thread_id": "" })).error(400, "M_INVALID_PARAM");
+    let answer = receipt(&bob, &room, "org.example.unknown", &first, json!({}));
     assert_eq!(answer.status, 400, "{answer}");
     assert!(answer.errcode().is_some(), "{answer}");
 }

@@ -99,7 +99,7 @@ fn a_quiet_poll_lasts_its_time_and_answers_empty() {
     });
     let waited = start.elapsed();
     assert!(waited >= Duration::from_millis(1_400), "answered after {waited:?}");
-    assert!(waited < Duration::from_millis(6_000), "answered after {waited:?}");
+    assert!(waited < Duration::from_secs(6), "answered after {waited:?}");
     assert!(sync.body["rooms"]["join"].as_object().is_none_or(serde_json::Map::is_empty), "{}", sync.body);
 }
 
