@@ -68,6 +68,7 @@ pub struct Server {
     pub storage: Storage,
     pub appender: Appender,
     folder: tempfile::TempDir,
+    rooms_made: AtomicU64,
 }
 
 impl Server {
@@ -85,7 +86,7 @@ impl Server {
         let keys = SigningKeys::load_or_generate(&storage).unwrap();
         let name = OwnedServerName::try_from("bench.example").unwrap();
         let appender = Appender::new(name, storage.clone(), index, events, states, keys, Clock::system());
-        Self { engine, storage, appender, folder }
+        Self { engine, storage, appender, folder, rooms_made: AtomicU64::new(0) }
     }
 
     /// The folder of the database.
@@ -95,7 +96,9 @@ impl Server {
 
     /// A room of `creator` with the least state: create event, membership, power levels.
     pub fn room(&self, creator: &UserId) -> OwnedRoomId {
-        let mut batch = self.appender.begin_new(&RoomVersionId::V12, None, 0).unwrap();
+        // Create events of one user that are equal but for their time need times of their own.
+        let earliest_ms = self.appender.now_ms() + self.rooms_made.fetch_add(1, Ordering::Relaxed);
+        let mut batch = self.appender.begin_new(&RoomVersionId::V12, None, earliest_ms).unwrap();
         batch.push(Draft::state(creator, "m.room.create", "", content(r#"{"room_version":"12"}"#))).unwrap();
         let join = content(r#"{"membership":"join"}"#);
         batch.push(Draft::state(creator, "m.room.member", creator.as_str(), join)).unwrap();

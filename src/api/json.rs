@@ -8,7 +8,10 @@ use axum::{
 use http::header::CONTENT_TYPE;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ApiError, request::body_error};
+use super::{
+    ApiError,
+    request::{body_error, check_json},
+};
 
 /// A body that is read as `T`.
 #[derive(Debug)]
@@ -19,14 +22,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let body = Bytes::from_request(request, state).await.map_err(|rejection| body_error(&rejection))?;
+        check_json(&body)?;
         serde_json::from_slice(&body).map(Self).map_err(|e| {
             let message = e.to_string();
-            match e.classify() {
-                serde_json::error::Category::Data if message.starts_with("missing field") => {
-                    ApiError::missing_param(message)
-                }
-                serde_json::error::Category::Data => ApiError::bad_json(message),
-                _ => ApiError::not_json(format!("The body is not JSON: {message}")),
+            if message.starts_with("missing field") {
+                ApiError::missing_param(message)
+            } else {
+                ApiError::bad_json(message)
             }
         })
     }

@@ -11,6 +11,7 @@ pub mod client;
 pub mod durability;
 pub mod error;
 pub mod json;
+pub mod limits;
 pub mod rate_limits;
 pub mod request;
 mod room_errors;

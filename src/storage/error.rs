@@ -39,7 +39,7 @@ pub enum StorageError {
         known: u64,
     },
     /// Another process has the database open.
-    #[error("another conduit process is using the folder {0}: stop it first")]
+    #[error("the folder {0} is in use by another process: stop that one first")]
     InUse(String),
 }
 

@@ -39,7 +39,8 @@ impl RegistrationPolicy {
     pub fn flows(&self) -> Result<&'static [&'static [Stage]], UserError> {
         match self {
             Self::Closed => Err(UserError::RegistrationDisabled),
-            Self::Token(_) => Ok(&[&[Stage::RegistrationToken]]),
+            // As Synapse has it: client libraries (matrix-nio) take the token and then the dummy stage.
+            Self::Token(_) => Ok(&[&[Stage::RegistrationToken, Stage::Dummy]]),
             Self::Open => Ok(&[&[Stage::Dummy]]),
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     api::routes::{Routes, unknown_endpoint},
     config::RateLimits,
     net::RateLimiter,
+    rooms::{MemberProfiles, Memberships, testing::RoomsFixture},
     users::{
         AccountData, Accounts, Devices, Filters, LoginTokens, NewDevice, Profiles, RegistrationPolicy,
         Sessions, SharedSecret, StartedSession, Uiaa,
@@ -46,6 +47,7 @@ test_state! {
     accounts: Accounts,
     devices: Devices,
     profiles: Profiles,
+    memberships: Memberships,
     account_data: AccountData,
     filters: Filters,
     login_tokens: LoginTokens,
@@ -161,6 +163,7 @@ fn state(fixture: &Fixture) -> TestState {
         accounts: fixture.accounts.clone(),
         devices: fixture.devices.clone(),
         profiles: fixture.profiles.clone(),
+        memberships: memberships(fixture),
         account_data: fixture.account_data.clone(),
         filters: fixture.filters.clone(),
         login_tokens: LoginTokens::new(fixture.clock.clone()),
@@ -171,6 +174,11 @@ fn state(fixture: &Fixture) -> TestState {
             client_base_url: Some("https://matrix.example.org".to_owned()),
         },
     }
+}
+
+fn memberships(fixture: &Fixture) -> Memberships {
+    let appender = RoomsFixture::over(fixture.storage.clone()).appender;
+    Memberships::new(appender, MemberProfiles::stored(fixture.storage.clone()))
 }
 
 /// Proof by password for the session of a 401 answer, or without session if it names none.

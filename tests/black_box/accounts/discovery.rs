@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Server};
+use crate::harness::{Answer, Server, ServerSettings};
 
 #[test]
 fn every_spec_version_is_advertised_by_name() {
@@ -30,10 +30,12 @@ fn capabilities_name_the_room_versions() {
 
 #[test]
 fn well_known_leads_clients_here() {
-    let server = Server::start();
-    let answer = server.anonymous().get("/.well-known/matrix/client");
-    let base_url = answer.ok()["m.homeserver"]["base_url"].as_str().unwrap().to_owned();
-    assert!(base_url.starts_with("http"), "{base_url}");
+    const PATH: &str = "/.well-known/matrix/client";
+    Server::start().anonymous().get(PATH).error(404, "M_NOT_FOUND");
+    let extra = "well_known.client = \"https://matrix.example.org\"\n".to_owned();
+    let server = Server::start_with(&ServerSettings { extra, ..ServerSettings::default() });
+    let answer = server.anonymous().get(PATH);
+    assert_eq!(answer.ok()["m.homeserver"]["base_url"], "https://matrix.example.org");
     assert_eq!(answer.header("access-control-allow-origin"), "*");
 }
 

@@ -8,9 +8,11 @@ use ruma::api::client::account::{
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
-        uiaa::authorize_by_password,
+        ApiError, ApiResult, Requester, RumaResponse, blocking,
+        rate_limits::LoginAttempts,
+        uiaa::{WithAuth, authorize_by_password},
     },
+    rooms::Memberships,
     users::{Accounts, Operation, Uiaa},
 };
 
@@ -19,13 +21,15 @@ pub async fn deactivate(
     State(accounts): State<Accounts>,
     State(uiaa): State<Uiaa>,
     attempts: LoginAttempts,
+    State(memberships): State<Memberships>,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    WithAuth(request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation = Operation::of_user("deactivate", requester.user_id.clone(), "");
         authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
         accounts.deactivate(&requester.user_id, request.erase)?;
+        memberships.leave_all(&requester.user_id)?;
         tracing::info!(user_id = %requester.user_id, "an account was deactivated");
         Ok::<_, ApiError>(RumaResponse(Response::new(ThirdPartyIdRemovalStatus::Success)))
     })

@@ -15,6 +15,7 @@ use ruma::api::client::account as api;
 use crate::{
     api::routes::Routes,
     net::{Action, RateLimiter},
+    rooms::Memberships,
     users::{Accounts, Sessions, Uiaa},
 };
 
@@ -23,6 +24,7 @@ pub fn routes<S>(routes: Routes<S>) -> Routes<S>
 where
     S: Clone + Send + Sync + 'static,
     Accounts: FromRef<S>,
+    Memberships: FromRef<S>,
     Sessions: FromRef<S>,
     Uiaa: FromRef<S>,
     Arc<RateLimiter>: FromRef<S>,

@@ -11,7 +11,10 @@ use ruma::api::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, blocking, uiaa::authorize},
+    api::{
+        ApiError, ApiResult, RumaResponse, blocking,
+        uiaa::{WithAuth, authorize},
+    },
     users::{Accounts, NewAccount, NewDevice, Operation, Uiaa},
 };
 
@@ -19,7 +22,7 @@ use crate::{
 pub async fn register(
     State(accounts): State<Accounts>,
     State(uiaa): State<Uiaa>,
-    Ruma(request): Ruma<Request>,
+    WithAuth(request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     if request.kind == RegistrationKind::Guest {
         let message = "This server has no guests";
@@ -118,11 +121,15 @@ mod tests {
         let (status, answer) = server.post(PATH, None, with_auth(body("alice"), token("guess"))).await;
         assert_eq!((status, &answer["errcode"]), (StatusCode::UNAUTHORIZED, &json!("M_FORBIDDEN")));
         let dummy = json!({ "type": "m.login.dummy", "session": answer["session"] });
-        let (status, _) = server.post(PATH, None, with_auth(body("alice"), dummy)).await;
+        let (status, _) = server.post(PATH, None, with_auth(body("alice"), dummy.clone())).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         let mut right = token("secret");
         right["session"] = answer["session"].clone();
-        let (status, _) = server.post(PATH, None, with_auth(body("alice"), right)).await;
+        let (status, answer) = server.post(PATH, None, with_auth(body("alice"), right)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer["completed"], json!(["m.login.registration_token"]));
+        assert!(answer.get("errcode").is_none());
+        let (status, _) = server.post(PATH, None, with_auth(body("alice"), dummy)).await;
         assert_eq!(status, StatusCode::OK);
     }
 

@@ -5,8 +5,9 @@ use ruma::api::client::device::delete_device::v3::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
-        uiaa::authorize_by_password,
+        ApiError, ApiResult, Requester, RumaResponse, blocking,
+        rate_limits::LoginAttempts,
+        uiaa::{WithAuth, authorize_by_password},
     },
     users::{Operation, Sessions, Uiaa},
 };
@@ -17,7 +18,7 @@ pub async fn delete(
     State(uiaa): State<Uiaa>,
     attempts: LoginAttempts,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    WithAuth(request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation =

@@ -5,8 +5,9 @@ use ruma::api::client::device::delete_devices::v3::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
-        uiaa::authorize_by_password,
+        ApiError, ApiResult, Requester, RumaResponse, blocking,
+        rate_limits::LoginAttempts,
+        uiaa::{WithAuth, authorize_by_password},
     },
     users::{Operation, Sessions, Uiaa, limits::DEVICES_DELETED_AT_ONCE_MAX},
 };
@@ -17,7 +18,7 @@ pub async fn delete_many(
     State(uiaa): State<Uiaa>,
     attempts: LoginAttempts,
     requester: Requester,
-    Ruma(mut request): Ruma<Request>,
+    WithAuth(mut request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     if request.devices.len() > DEVICES_DELETED_AT_ONCE_MAX {
         let message = format!("At most {DEVICES_DELETED_AT_ONCE_MAX} devices can be deleted at once");

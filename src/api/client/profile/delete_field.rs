@@ -3,19 +3,26 @@
 use axum::extract::State;
 use ruma::api::client::profile::delete_profile_field::v3::{Request, Response};
 
+use super::follow;
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    rooms::Memberships,
     users::Profiles,
 };
 
 /// Removes the field; it need not be there.
 pub async fn delete_field(
     State(profiles): State<Profiles>,
+    State(memberships): State<Memberships>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     requester.must_be(&request.user_id)?;
-    blocking::run(move || profiles.remove(requester.user, request.field.as_str())).await?;
+    blocking::run(move || {
+        let change = profiles.remove(requester.user, request.field.as_str())?;
+        follow(&memberships, &requester.user_id, &change)
+    })
+    .await?;
     Ok(RumaResponse(Response::new()))
 }
 

@@ -6,17 +6,20 @@ mod get_profile;
 mod set_field;
 
 use axum::extract::FromRef;
-use ruma::api::client::profile as api;
+use ruma::{UserId, api::client::profile as api};
 
 use crate::{
+    api::ApiError,
     api::routes::Routes,
-    users::{Profiles, Sessions},
+    rooms::Memberships,
+    users::{ProfileChange, Profiles, Sessions},
 };
 
 /// Adds the endpoints of this folder.
 pub fn routes<S>(routes: Routes<S>) -> Routes<S>
 where
     S: Clone + Send + Sync + 'static,
+    Memberships: FromRef<S>,
     Profiles: FromRef<S>,
     Sessions: FromRef<S>,
 {
@@ -25,4 +28,12 @@ where
         .add::<api::get_profile_field::v3::Request, _, _>(get_field::get_field)
         .add::<api::set_profile_field::v3::Request, _, _>(set_field::set_field)
         .add::<api::delete_profile_field::v3::Request, _, _>(delete_field::delete_field)
+}
+
+/// Lets a user's member events say what the profile says now, where it matters to them.
+fn follow(memberships: &Memberships, user: &UserId, change: &ProfileChange) -> Result<(), ApiError> {
+    if change.concerns_members {
+        memberships.refresh_profile(user)?;
+    }
+    Ok(())
 }

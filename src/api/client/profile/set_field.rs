@@ -3,21 +3,25 @@
 use axum::extract::State;
 use ruma::api::client::profile::set_profile_field::v3::{Request, Response};
 
+use super::follow;
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    rooms::Memberships,
     users::Profiles,
 };
 
 /// Sets the field.
 pub async fn set_field(
     State(profiles): State<Profiles>,
+    State(memberships): State<Memberships>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     requester.must_be(&request.user_id)?;
     blocking::run(move || {
         let (field, value) = (request.value.field_name(), request.value.value().into_owned());
-        profiles.set(requester.user, field.as_str(), value)
+        let change = profiles.set(requester.user, field.as_str(), value)?;
+        follow(&memberships, &requester.user_id, &change)
     })
     .await?;
     Ok(RumaResponse(Response::new()))

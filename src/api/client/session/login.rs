@@ -19,7 +19,9 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        ApiError, ApiResult, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts, request::body_error,
+        ApiError, ApiResult, Ruma, RumaResponse, blocking,
+        rate_limits::LoginAttempts,
+        request::{body_error, check_json},
     },
     users::{Accounts, LoginTokens, NewDevice, Sessions},
 };
@@ -97,10 +99,9 @@ impl<S: Send + Sync> FromRequest<S> for LoginRequest {
         let (parts, body) = request.into_parts();
         let body = Bytes::from_request(HttpRequest::from_parts(parts.clone(), body), state).await;
         let body = body.map_err(|rejection| body_error(&rejection))?;
-        // What is no JSON, or no object, is told by the next step.
-        if body.is_empty()
-            || serde_json::from_slice::<Typed>(&body).is_ok_and(|body| body.login_type.is_none())
-        {
+        check_json(&body)?;
+        // What is no object is told by the next step.
+        if serde_json::from_slice::<Typed>(&body).is_ok_and(|body| body.login_type.is_none()) {
             return Err(ApiError::missing_param("The type of login is needed"));
         }
         let request = HttpRequest::from_parts(parts, Body::from(body));
@@ -188,6 +189,6 @@ mod tests {
         let (status, answer) = server.send_raw(http::Method::POST, PATH, None, "{nonsense").await;
         assert_eq!((status, &answer["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_NOT_JSON")));
         let (status, answer) = server.send_raw(http::Method::POST, PATH, None, "").await;
-        assert_eq!((status, &answer["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_MISSING_PARAM")));
+        assert_eq!((status, &answer["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_NOT_JSON")));
     }
 }

@@ -5,8 +5,9 @@ use ruma::api::client::session::get_login_token::v1::{Request, Response};
 
 use crate::{
     api::{
-        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, rate_limits::LoginAttempts,
-        uiaa::authorize_by_password,
+        ApiError, ApiResult, Requester, RumaResponse, blocking,
+        rate_limits::LoginAttempts,
+        uiaa::{WithAuth, authorize_by_password},
     },
     users::{LoginTokens, Operation, Uiaa},
 };
@@ -17,7 +18,7 @@ pub async fn login_token(
     State(uiaa): State<Uiaa>,
     attempts: LoginAttempts,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    WithAuth(request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
         let operation = Operation::of_user("login_token", requester.user_id.clone(), "");
