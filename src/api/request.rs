@@ -7,10 +7,11 @@ use axum::{
 };
 use http::Method;
 use ruma::api::{IncomingRequest, IncomingRequestExt, OutgoingResponse, OutgoingResponseExt};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{ApiError, limits};
 
-/// A request parsed by its ruma type: path, query and body.
+/// A request parsed by its ruma type: path, query and a body of JSON.
 #[derive(Debug)]
 pub struct Ruma<R>(pub R);
 
@@ -27,10 +28,11 @@ where
         let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(|rejection| body_error(&rejection))?;
-        // Clients leave out the body of a POST or DELETE that has nothing to say; a PUT always says something.
         if R::METHOD == Method::PUT || (R::METHOD != Method::GET && !body.is_empty()) {
             check_json(&body)?;
         }
+        // Clients leave out the body of a POST or DELETE that has nothing to say; a PUT always says something.
+        let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
         let path: Vec<&str> = path.iter().map(|(_, value)| value.as_str()).collect();
         let request = http::Request::from_parts(parts, body.as_ref());
         Ok(Self(R::try_from_http_request(request, &path)?))
@@ -51,35 +53,83 @@ async fn path_arguments<S: Send + Sync>(
 /// Refuses what is not JSON, and JSON that is nested too deeply. The spec tells bodies that aren't JSON from JSON
 /// that doesn't fit; ruma's types don't.
 pub(super) fn check_json(body: &[u8]) -> Result<(), ApiError> {
-    let text =
-        std::str::from_utf8(body).map_err(|e| ApiError::not_json(format!("The body is not UTF-8: {e}")))?;
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map_err(|e| ApiError::not_json(format!("The body is not JSON: {e}")))?;
-    if depth(body) > limits::JSON_DEPTH_MAX {
-        let max = limits::JSON_DEPTH_MAX;
-        return Err(ApiError::bad_json(format!("The body is nested more than {max} levels deep")));
-    }
-    Ok(())
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let outcome = Level(0).deserialize(&mut reader).and_then(|()| reader.end());
+    outcome.map_err(|e| {
+        if e.is_data() {
+            ApiError::bad_json(format!("The body is refused: {e}"))
+        } else {
+            ApiError::not_json(format!("The body is not JSON: {e}"))
+        }
+    })
 }
 
-/// How many arrays and objects stand inside each other in a text that is JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
+/// Reads a value and keeps nothing of it: texts are decoded, so that escapes which stand for no character are
+/// found, and each array or object is one level below what it stands in.
+#[derive(Clone, Copy)]
+struct Level(usize);
+
+impl Level {
+    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.0 >= limits::JSON_DEPTH_MAX {
+            return Err(E::custom(format!("it is nested more than {} levels deep", limits::JSON_DEPTH_MAX)));
         }
+        Ok(Self(self.0 + 1))
     }
-    deepest
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while items.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while members.next_key_seed(below)?.is_some() {
+            members.next_value_seed(below)?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn body_error(rejection: &axum::extract::rejection::BytesRejection) -> ApiError {
@@ -109,19 +159,6 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn depth_counts_brackets_outside_of_strings_only() {
-        for (json, expected) in [
-            ("1", 0),
-            ("{}", 1),
-            (r#"{"a":[1,{"b":[]}]}"#, 4),
-            (r#"{"a":"[[[{{{"}"#, 1),
-            (r#"{"a\"[":["\\"]}"#, 2),
-        ] {
-            assert_eq!(depth(json.as_bytes()), expected, "{json}");
-        }
-    }
-
-    #[test]
     fn deep_bodies_and_broken_ones_are_refused() {
         let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
         let errcode = |body: &[u8]| match check_json(body) {
@@ -129,10 +166,12 @@ mod tests {
             _ => None,
         };
         assert_eq!(errcode(deep.as_bytes()).as_deref(), Some("M_BAD_JSON"));
-        for body in [&b""[..], b"{", b"{\"a\":\"\xff\"}", b"{} {}"] {
+        for body in [&b""[..], b"{", b"{\"a\":\"\xff\"}", br#"{"a":"\ud800"}"#, b"{} {}"] {
             assert_eq!(errcode(body).as_deref(), Some("M_NOT_JSON"), "{body:?}");
         }
-        assert_eq!(errcode(br#"{"a":[{"b":1}]}"#), None);
+        assert_eq!(errcode(br#"{"a":[{"b":-1.5e3}, null, true, "[[[{{"]}"#), None);
+        let nearly = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(errcode(nearly.as_bytes()), None);
     }
 
     proptest! {

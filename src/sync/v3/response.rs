@@ -99,13 +99,12 @@ pub enum StateUpTo {
 }
 
 impl State {
-    /// The events under the right name.
+    /// The events under the right name, which is there even if there are none: matrix-nio demands it of rooms
+    /// that were left, and with `state_after` its absence would mean something else.
     pub fn new(up_to: StateUpTo, events: Vec<EventJson>) -> Self {
         let events = Events { events };
         match up_to {
-            StateUpTo::TimelineStart => {
-                Self { before: Some(events).filter(|it| !it.is_empty()), ..Self::default() }
-            }
+            StateUpTo::TimelineStart => Self { before: Some(events), ..Self::default() },
             StateUpTo::TimelineEnd => Self { after: Some(events), ..Self::default() },
             StateUpTo::TimelineEndUnstable => Self { unstable_after: Some(events), ..Self::default() },
         }
@@ -245,9 +244,9 @@ mod tests {
     }
 
     #[test]
-    fn state_after_is_written_even_if_empty_and_state_is_not() {
+    fn state_is_written_even_if_empty() {
         let state = |up_to| serde_json::to_value(State::new(up_to, Vec::new())).unwrap();
-        assert_eq!(state(StateUpTo::TimelineStart), json!({}));
+        assert_eq!(state(StateUpTo::TimelineStart), json!({"state": {"events": []}}));
         assert_eq!(state(StateUpTo::TimelineEnd), json!({"state_after": {"events": []}}));
         let unstable = json!({"org.matrix.msc4222.state_after": {"events": []}});
         assert_eq!(state(StateUpTo::TimelineEndUnstable), unstable);
