@@ -7,7 +7,7 @@ use axum::{
 };
 use http::Method;
 use ruma::api::{IncomingRequest, IncomingRequestExt, OutgoingResponse, OutgoingResponseExt};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{ApiError, limits};
 
@@ -55,13 +55,12 @@ async fn path_arguments<S: Send + Sync>(
 pub(super) fn check_json(body: &[u8]) -> Result<(), ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let outcome = Level(0).deserialize(&mut reader).and_then(|()| reader.end());
-    outcome.map_err(|e| {
-        if e.is_data() {
-            ApiError::bad_json(format!("The body is refused: {e}"))
-        } else {
-            ApiError::not_json(format!("The body is not JSON: {e}"))
-        }
-    })
+    let Err(e) = outcome else { return Ok(()) };
+    // What is too deep may also end early: the rest is only skimmed.
+    if e.is_data() && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Err(ApiError::bad_json(format!("The body is refused: {e}")));
+    }
+    Err(ApiError::not_json(format!("The body is not JSON: {e}")))
 }
 
 /// Reads a value and keeps nothing of it: texts are decoded, so that escapes which stand for no character are

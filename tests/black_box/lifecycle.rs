@@ -73,19 +73,31 @@ fn a_stop_does_not_wait_for_long_polls() {
 }
 
 #[test]
-fn the_log_holds_no_secrets() {
-    let server = Server::start_with(&ServerSettings::default());
+fn the_log_tells_of_requests_and_holds_no_secrets() {
+    let extra = "log.filter = \"trace\"\nlog.format = \"json\"\n".to_owned();
+    let server = Server::start_with(&ServerSettings { extra, ..ServerSettings::default() });
     let alice = server.register("alice");
     let room = alice.create_room(json!({ "topic": "a very private topic" }));
     alice.send_text(&room, "a very private message");
     alice.log_in(&alice.user_id, "a-mistyped-password").error(403, "M_FORBIDDEN");
     alice.raw("PUT", "/_matrix/client/v3/rooms/!x:localhost/send/m.room.message/t", Some(b"{private text"));
+    let asked = alice.get("/_matrix/client/versions?access_token=in-the-address");
+    let id = asked.header("x-request-id");
+    // The line is written beside the answer: it is there some requests later at the latest.
+    let is_told = || server.log().lines().any(|line| line.contains(id) && line.contains("\"status\":200"));
+    assert!((0..100).any(|_| is_told() || !alice.get("/_matrix/client/versions").ok().is_object()));
     let log = server.log();
-    assert!(!log.is_empty());
+    assert!(log.contains("/_matrix/client/versions"), "{log}");
     let token = alice.token.clone().unwrap();
-    for secret in
-        [PASSWORD, &token, "very private", "a-mistyped-password", "private text", "registration-token"]
-    {
+    for secret in [
+        PASSWORD,
+        &token,
+        "very private",
+        "a-mistyped-password",
+        "private text",
+        "registration-token",
+        "in-the-address",
+    ] {
         assert!(!log.contains(secret), "{secret:?} in the log:\n{log}");
     }
 }
