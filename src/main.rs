@@ -104,7 +104,7 @@ fn find_config(config_file: Option<PathBuf>) -> Result<Found, Box<dyn Error>> {
         return Ok(Found::Config(Box::new(Config::load(config_file.as_deref(), environment())?)));
     }
     let try_out = TryOut::prepare(TryOut::default_folder(variable)?)?;
-    let config = Config::load(Some(&try_out.config_file), environment())?;
+    let config = try_out.config(environment())?;
     Ok(Found::TryOut(try_out, Box::new(config)))
 }
 

@@ -14,7 +14,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{Config, ConfigError, ListenAddress, values::quoted};
+use super::{
+    Config, ConfigError, ListenAddress,
+    values::{TextValue, quoted},
+};
 
 /// The folder's name, in the user's data folder.
 const FOLDER: &str = "conduit-tryout";
@@ -55,39 +58,74 @@ impl TryOut {
         Ok(Self { folder, config_file })
     }
 
+    /// The configuration, from its file and the environment's variables. Clients that ask are told the
+    /// URL at which the server listens, unless something else is configured or others may reach it.
+    pub fn config(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        let mut config = Config::load(Some(&self.config_file), environment)?;
+        if config.well_known.client.is_none() && is_local_only(&config) {
+            config.well_known.client = TextValue::read(&url(&config));
+        }
+        Ok(config)
+    }
+
     /// What a person can do now, with commands to copy. `config` is what the server runs with.
     pub fn next_steps(&self, config: &Config) -> String {
-        let url = match config.listen.first() {
-            Some(ListenAddress::Tcp(address)) => format!("http://{address}"),
-            Some(ListenAddress::Unix(_)) | None => "http://127.0.0.1:6167".to_owned(),
-        };
+        let url = url(config);
         let token = config.registration_token.as_ref().map_or("", |token| token.expose());
-        let register = format!("{url}/_matrix/client/v3/register");
         format!(
             "\
-This is a try-out server for `{name}`. It answers only on this machine and keeps everything in
+This is a try-out server for `{name}`. It {answers}keeps everything in
   {folder}
 
 1. See that it answers:
      curl {url}/_matrix/client/versions
 
-2. Register the first account, either in Element (step 3, \"Create account\") with the registration token
+2. Register the first account, which becomes the server's administrator, in Element (step 3) or with these
+   commands (`me` and `choose-one` are the name and password). Others register in the same way. The
+   registration token is
      {token}
-   or with two commands:
-     session=$(curl -s -X POST {register} -d '{{}}' | sed 's/.*\"session\":\"\\([^\"]*\\)\".*/\\1/')
-     curl -X POST {register} -d '{{\"username\":\"me\",\"password\":\"choose-one\",\"auth\":
-       {{\"type\":\"m.login.registration_token\",\"token\":\"{token}\",\"session\":\"'$session'\"}}}}'
 
-3. Connect Element: open https://app.element.io or Element Desktop on this machine, choose Sign in, edit the
-   homeserver, and enter
+     register() {{
+       curl -s {url}/_matrix/client/v3/register \\
+         -d '{{\"username\":\"me\",\"password\":\"choose-one\",\"auth\":{{'\"$1\"'}}}}'
+     }}
+     session=$(register '\"type\":\"m.login.registration_token\",\"token\":\"{token}\"' |
+       sed 's/.*\"session\":\"\\([^\"]*\\)\".*/\\1/')
+     register '\"type\":\"m.login.dummy\",\"session\":\"'$session'\"'
+
+3. Connect Element: open https://app.element.io or Element Desktop on this machine, choose Create account
+   (or Sign in, if you have one), edit the homeserver, and enter
      {url}
 
 For a server with a name of its own: conduit example-config > conduit.toml, set server_name, and start
   conduit --config conduit.toml
 ",
             name = config.server_name,
+            answers = if is_local_only(config) { "answers only on this machine and " } else { "" },
             folder = self.folder.display(),
         )
+    }
+}
+
+/// Whether only programs on this machine reach the server.
+fn is_local_only(config: &Config) -> bool {
+    config.listen.iter().all(|address| match address {
+        ListenAddress::Tcp(address) => address.ip().is_loopback(),
+        ListenAddress::Unix(_) => true,
+    })
+}
+
+/// Where the server is reached from its own machine.
+fn url(config: &Config) -> String {
+    match config.listen.first() {
+        Some(ListenAddress::Tcp(address)) if address.ip().is_unspecified() => {
+            format!("http://127.0.0.1:{}", address.port())
+        }
+        Some(ListenAddress::Tcp(address)) => format!("http://{address}"),
+        Some(ListenAddress::Unix(_)) | None => "http://127.0.0.1:6167".to_owned(),
     }
 }
 
@@ -143,9 +181,9 @@ mod tests {
     fn the_second_start_keeps_the_token_and_the_steps_name_it() {
         let home = tempfile::tempdir().unwrap();
         let first = TryOut::prepare(home.path().join("new/conduit-tryout")).unwrap();
-        let config = Config::load(Some(&first.config_file), []).unwrap();
+        let config = first.config([]).unwrap();
         let second = TryOut::prepare(first.folder.clone()).unwrap();
-        assert_eq!(Config::load(Some(&second.config_file), []).unwrap(), config);
+        assert_eq!(second.config([]).unwrap(), config);
 
         let token = config.registration_token.clone().unwrap();
         assert_eq!(token.expose().len(), 24);
@@ -153,6 +191,22 @@ mod tests {
         assert!(config.data_dir.starts_with(&first.folder));
         let steps = first.next_steps(&config);
         assert!(steps.contains(token.expose()) && steps.contains("http://127.0.0.1:6167"), "{steps}");
+    }
+
+    #[test]
+    fn clients_are_told_where_the_server_listens() {
+        let home = tempfile::tempdir().unwrap();
+        let try_out = TryOut::prepare(home.path().join("conduit-tryout")).unwrap();
+        let told = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            let config = try_out.config(variables).unwrap();
+            config.well_known.client.map(|url| url.as_str().to_owned())
+        };
+        assert_eq!(told(&[]).unwrap(), "http://127.0.0.1:6167");
+        assert_eq!(told(&[("CONDUIT_LISTEN", "127.0.0.1:7000")]).unwrap(), "http://127.0.0.1:7000");
+        assert_eq!(told(&[("CONDUIT_WELL_KNOWN__CLIENT", "https://a.b")]).unwrap(), "https://a.b");
+        // A phone would look for it on the phone.
+        assert_eq!(told(&[("CONDUIT_LISTEN", "0.0.0.0:80")]), None);
     }
 
     #[test]

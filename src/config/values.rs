@@ -136,7 +136,7 @@ impl<T: Value> Value for Vec<T> {
 }
 
 /// A value that is text in TOML as in the environment.
-trait TextValue: Sized {
+pub(super) trait TextValue: Sized {
     /// As [`Value::SECRET`].
     const SECRET: bool = false;
     /// As [`Value::allowed`].
