@@ -9,6 +9,7 @@ mod bad_input;
 mod clients;
 mod crash;
 mod disk_full;
+mod first_steps;
 mod harness;
 mod lifecycle;
 mod rooms;

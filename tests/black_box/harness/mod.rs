@@ -18,7 +18,7 @@ use std::{
 
 pub use answer::Answer;
 pub use client::{Client, path_segment};
-pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings};
+pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, UNCONFIGURED_ADDRESS};
 pub use sync::{SyncResult, event_ids, find_state};
 
 /// The password that the helpers give to every account.

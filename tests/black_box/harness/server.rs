@@ -35,6 +35,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// A command such as `check`, or a start that is refused, ends by itself in this time.
 const RUN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Where the unconfigured server is told to listen: on any free port.
+pub const UNCONFIGURED_ADDRESS: &str = "127.0.0.1:0";
 /// What the log says once the server answers, followed by the address.
 const LISTENING: &str = "listening on http://";
 
@@ -86,11 +88,30 @@ impl Server {
         server
     }
 
+    /// The server that starts where nothing is configured, in a home of its own; and what it has printed.
+    #[track_caller]
+    pub fn start_unconfigured() -> (Self, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let start = || {
+            let mut command = program();
+            command.env("HOME", folder.path()).env_remove("XDG_DATA_HOME");
+            Running::start(command.env("CONDUIT_LISTEN", UNCONFIGURED_ADDRESS))
+        };
+        // Its output is whole when it has ended; a second start prints the same.
+        let (mut running, _) = start();
+        let pid = Pid::from_child(&running.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        running.wait_for_end(STOP_TIMEOUT);
+        let printed = running.whole_log();
+        let (running, base_url) = start();
+        (Self { folder: Some(folder), running: Some(running), base_url }, printed)
+    }
+
     /// Starts the process again on the same folder after a stop or kill; the port is a new one.
     #[track_caller]
     pub fn restart(&mut self) {
         assert!(self.running.is_none(), "the server still runs");
-        let (running, base_url) = Running::start(&self.config_path());
+        let (running, base_url) = Running::start(&mut command(&self.config_path()));
         self.running = Some(running);
         self.base_url = base_url;
     }
@@ -117,10 +138,7 @@ impl Server {
     pub fn run(&self, arguments: &[&str]) -> Finished {
         let mut running = Running::spawn(command(&self.config_path()).args(arguments));
         let status = running.wait_for_end(RUN_TIMEOUT);
-        for follower in running.followers.drain(..) {
-            follower.join().unwrap();
-        }
-        Finished { status, text: running.log() }
+        Finished { status, text: running.whole_log() }
     }
 
     /// Runs `conduit check`, which must find nothing wrong. The server must not run.
@@ -201,8 +219,8 @@ impl Running {
 
     /// Starts the server and waits until it listens; its base URL.
     #[track_caller]
-    fn start(config: &Path) -> (Self, String) {
-        let running = Self::spawn(&mut command(config));
+    fn start(command: &mut Command) -> (Self, String) {
+        let running = Self::spawn(command);
         match running.addresses.recv_timeout(START_TIMEOUT) {
             Ok(address) => (running, format!("http://{address}")),
             Err(RecvTimeoutError::Disconnected) => {
@@ -216,6 +234,14 @@ impl Running {
 
     fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What a process that has ended had written.
+    fn whole_log(&mut self) -> String {
+        for follower in self.followers.drain(..) {
+            follower.join().unwrap();
+        }
+        self.log()
     }
 
     /// The exit status, once the process has ended by itself.
@@ -272,12 +298,18 @@ fn listening_address(line: &str) -> Option<String> {
     Some(rest[..end.unwrap_or(rest.len())].to_owned())
 }
 
-/// The binary with a config file, and nothing of the tests' environment that configures it.
-fn command(config: &Path) -> Command {
+/// The binary, and nothing of the tests' environment that configures it.
+fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conduit"));
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CONDUIT_")) {
         command.env_remove(name);
     }
+    command
+}
+
+/// The binary with a config file.
+fn command(config: &Path) -> Command {
+    let mut command = program();
     command.arg("--config").arg(config);
     command
 }
