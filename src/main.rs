@@ -80,7 +80,7 @@ fn serve(config_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
 /// Checks the database and says what is wrong; fails if anything is.
 fn check(config_file: Option<PathBuf>, repair: bool) -> Result<ExitCode, Box<dyn Error>> {
     let (Found::Config(config) | Found::TryOut(_, config)) = find_config(config_file)?;
-    let storage = server::services::open_storage(&config)?;
+    let storage = server::services::open_existing_storage(&config)?;
     let report = admin::check::run(&storage, &config.server_name, repair)?;
     say(io::stdout(), &format!("{report}\n"));
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

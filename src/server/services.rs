@@ -31,6 +31,9 @@ pub enum StartError {
     /// The store could not be opened or read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// There is no database to work on.
+    #[error("there is no database in {0}: is data_dir right?")]
+    NoDatabase(String),
     /// A service of the users could not be made.
     #[error(transparent)]
     Users(#[from] UserError),
@@ -50,6 +53,15 @@ pub enum StartError {
         /// The name configured.
         configured: OwnedServerName,
     },
+}
+
+/// As [`open_storage`], but never makes a database: for operator commands, where a folder without one is a
+/// mistake.
+pub fn open_existing_storage(config: &Config) -> Result<Storage, StartError> {
+    if !Storage::exists_in(&config.data_dir) {
+        return Err(StartError::NoDatabase(config.data_dir.display().to_string()));
+    }
+    open_storage(config)
 }
 
 /// Opens the database that the configuration names, and makes sure that it is this server's.

@@ -72,6 +72,11 @@ impl Storage {
         Self::with_engine(Arc::new(engine), options.durability, shares.short_ids)
     }
 
+    /// Whether a folder holds a database.
+    pub fn exists_in(path: &std::path::Path) -> bool {
+        RocksEngine::exists_in(path)
+    }
+
     /// An empty database in memory, for tests.
     pub fn in_memory() -> Result<Self, StorageError> {
         Self::with_engine(Arc::new(MemoryEngine::default()), Durability::Process, 1 << 20)

@@ -70,6 +70,11 @@ impl RocksEngine {
         Ok(Self { db, free_space: FreeSpace::new(path), path: path.to_owned() })
     }
 
+    /// Whether a folder holds a database: RocksDB's file that names its manifest.
+    pub fn exists_in(path: &Path) -> bool {
+        path.join("CURRENT").is_file()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

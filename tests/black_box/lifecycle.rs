@@ -31,6 +31,27 @@ fn a_second_process_on_the_same_folder_is_refused() {
 }
 
 #[test]
+fn a_mistake_in_the_configuration_makes_no_second_database() {
+    let mut server = Server::start_with(&ServerSettings::default());
+    server.register("alice");
+    assert!(server.stop().success());
+    let config = std::fs::read_to_string(server.config_path()).unwrap();
+    let with = |from: &str, to: &str| std::fs::write(server.config_path(), config.replace(from, to)).unwrap();
+
+    with("/data\"", "/mistyped\"");
+    let check = server.run(&["check"]);
+    assert!(!check.status.success() && check.text.contains("there is no database in"), "{check}");
+    assert!(!server.config_path().with_file_name("mistyped").exists(), "looking for one makes none");
+
+    with("server_name = \"localhost\"", "server_name = \"other.example\"");
+    let start = server.run(&[]);
+    assert!(!start.status.success() && start.text.contains("belongs to the server localhost"), "{start}");
+
+    std::fs::write(server.config_path(), config).unwrap();
+    server.assert_check_finds_nothing();
+}
+
+#[test]
 fn a_graceful_stop_keeps_everything() {
     let mut server = Server::start_with(&ServerSettings::default());
     let alice = server.register("alice");
