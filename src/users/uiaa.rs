@@ -19,7 +19,10 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-use super::{Accounts, Clock, RegistrationPolicy, UserError, limits, secrets};
+use super::{
+    Accounts, Clock, RegistrationPolicy, UserError, limits,
+    secrets::{self, SecretHash},
+};
 
 /// One thing to prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,19 +61,20 @@ pub struct Operation {
     pub name: &'static str,
     /// Who asks; `None` when nobody is logged in.
     pub user: Option<OwnedUserId>,
-    /// What it is done to, such as the devices to be deleted; what is proved counts for nothing else.
-    pub subject: String,
+    /// The hash of what it is done to, such as the devices to be deleted; what is proved counts for nothing
+    /// else. The text itself may be as long as a request, and sessions are kept by the thousand.
+    pub subject: SecretHash,
 }
 
 impl Operation {
     /// An operation of a user who is logged in.
-    pub fn of_user(name: &'static str, user: OwnedUserId, subject: impl Into<String>) -> Self {
-        Self { name, user: Some(user), subject: subject.into() }
+    pub fn of_user(name: &'static str, user: OwnedUserId, subject: impl AsRef<str>) -> Self {
+        Self { name, user: Some(user), subject: secrets::hash(subject.as_ref()) }
     }
 
     /// An operation of somebody who is not logged in.
     pub fn of_anybody(name: &'static str) -> Self {
-        Self { name, user: None, subject: String::new() }
+        Self { name, user: None, subject: secrets::hash("") }
     }
 }
 

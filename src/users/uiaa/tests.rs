@@ -99,7 +99,7 @@ fn a_session_is_for_one_operation_of_one_user() {
     let bob = setting.server.user("bob");
     for other in [
         Operation { name: "other", ..setting.operation() },
-        Operation { subject: "other".to_owned(), ..setting.operation() },
+        Operation::of_user("test", setting.alice.user_id.clone(), "other"),
         Operation { user: Some(bob.user_id.clone()), ..setting.operation() },
     ] {
         let user = other.user.clone().unwrap();
@@ -174,4 +174,13 @@ fn sessions_end_with_time_and_in_a_flood() {
     // That began one more, which ended the next oldest.
     let gone = setting.check(&operation, PASSWORD_FLOW, password("alice", PASSWORD, &newer)).unwrap();
     assert_eq!(gone["errcode"], "M_UNKNOWN");
+}
+
+#[test]
+fn a_long_subject_takes_no_more_memory_than_a_short_one() {
+    let alice = Fixture::new().user("alice");
+    let about = |subject: String| Operation::of_user("delete_devices", alice.user_id.clone(), subject);
+    let (one, other) = (about("a".repeat(1 << 20)), about("b".repeat(1 << 20)));
+    assert_ne!(one, other);
+    assert!(size_of_val(&one.subject[..]) <= 32);
 }
