@@ -1,5 +1,7 @@
 //! The content of a new room's create event.
 
+use std::collections::HashSet;
+
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedUserId, RoomVersionId, UserId,
     room_version_rules::RoomVersionRules,
@@ -61,8 +63,10 @@ fn additional_creators(new: &NewRoom, content: &CanonicalJsonObject) -> Result<V
         )
     };
     let mut creators: Vec<OwnedUserId> = Vec::new();
+    // A request may name a million; the event that is too large is refused only when it is built.
+    let mut seen = HashSet::from([new.creator.clone()]);
     let mut add = |user: OwnedUserId| {
-        if !creators.contains(&user) && user != new.creator {
+        if seen.insert(user.clone()) {
             creators.push(user);
         }
     };

@@ -268,3 +268,13 @@ fn the_invited_see_what_room_it_is() {
     let row = fixture.index.membership(bob, fixture.short(&room)).unwrap().unwrap();
     assert_eq!(row.membership, Membership::Invite);
 }
+
+#[test]
+fn a_huge_list_of_creators_is_refused_in_time_that_grows_with_its_length() {
+    let fixture = RoomsFixture::new();
+    // If each were compared with each, the test would not end.
+    let creators: Vec<_> = (0..300_000).map(|number| format!("@u{number}:example.org")).collect();
+    let creation_content = content(json!({ "additional_creators": creators }));
+    let outcome = fixture.creator.create(&NewRoom { creation_content, ..NewRoom::by(alice()) });
+    assert!(matches!(outcome, Err(RoomError::Build(_))), "{outcome:?}");
+}
