@@ -102,3 +102,13 @@ fn a_hole_in_the_unsynced_part_ends_recovery_before_it() {
     let kept = whole_writes(&copy);
     assert!(kept > 10 && kept < WRITES, "{kept} kept");
 }
+
+#[test]
+fn a_new_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    drop(Storage::open(&options(&folder)).unwrap());
+    let mode = fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "it holds the signing key, and what people wrote: {mode:o}");
+}

@@ -4,7 +4,10 @@
 //! whatever the number of families. The log is recovered up to the first torn record: everything synced
 //! lies before it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
@@ -59,7 +62,11 @@ pub struct RocksEngine {
 impl RocksEngine {
     /// Opens or makes the database.
     pub fn open(path: &Path, shares: &MemoryShares) -> Result<Self, StorageError> {
-        std::fs::create_dir_all(path)
+        // For its owner alone: it holds the signing key, and what people wrote.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .map_err(|e| EngineError::Other(format!("can't make the folder {}: {e}", path.display())))?;
         let cache = Cache::new_lru_cache(shares.block_cache);
         let buffers = WriteBufferManager::new_write_buffer_manager(shares.memtables, false);
