@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use crate::users::limits::{PASSWORD_HASHES_CONCURRENT_MAX, PASSWORD_HASHES_WAITING_MAX};
+
 /// Worker threads of the runtime at most. A Pi has four cores; more threads only cost memory, as the
 /// work is bounded by the disk.
 pub const WORKER_THREADS_MAX: usize = 4;
 
 /// Threads for blocking work (password hashes, signals of the disk) at most; each has a stack.
 pub const BLOCKING_THREADS_MAX: usize = 16;
+
+// However many people (or guessing programs) log in at once, half of the threads are left for others.
+const _: () = assert!(
+    2 * (PASSWORD_HASHES_CONCURRENT_MAX + PASSWORD_HASHES_WAITING_MAX) <= BLOCKING_THREADS_MAX,
+    "waiting for passwords to be hashed must not take all blocking threads"
+);
 
 /// An idle blocking thread ends after this.
 pub const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(10);

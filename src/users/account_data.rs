@@ -56,6 +56,7 @@ impl AccountData {
         }
         self.storage.write(|tx| {
             let room = known_room(tx, room)?;
+            check_space(tx, (user, room.unwrap_or(GLOBAL)), event_type, content)?;
             Self::put(tx, user, room, event_type, content)
         })
     }
@@ -184,6 +185,32 @@ fn known_room(reader: &impl Read, room: Option<&RoomId>) -> Result<Option<ShortR
     reader.short_room_id(room)?.map(Some).ok_or(UserError::UnknownRoom)
 }
 
+/// Refuses what would let a user keep too much in one room, or globally.
+fn check_space(
+    reader: &impl Read,
+    place: (ShortUserId, ShortRoomId),
+    event_type: &str,
+    content: &RawValue,
+) -> Result<(), UserError> {
+    let too_large = |max| Err(UserError::TooLarge { what: "A room's account data, or the global one,", max });
+    let (mut types, mut bytes) = (1, content.get().len());
+    let range = tables::ACCOUNT_DATA.prefix(&place);
+    for row in reader.scan(&tables::ACCOUNT_DATA, &range, Direction::Forward) {
+        let ((.., other), row) = row?;
+        if other != event_type {
+            types += 1;
+            bytes += row.content.get().len();
+        }
+    }
+    if types > limits::ACCOUNT_DATA_TYPES_MAX {
+        return too_large(format!("{} types", limits::ACCOUNT_DATA_TYPES_MAX));
+    }
+    if bytes > limits::ACCOUNT_DATA_BYTES_MAX {
+        return too_large(format!("{} bytes", limits::ACCOUNT_DATA_BYTES_MAX));
+    }
+    Ok(())
+}
+
 fn check(event_type: &str, content: &RawValue) -> Result<(), UserError> {
     let too_large = |what, max: usize| Err(UserError::TooLarge { what, max: format!("{max} bytes") });
     if event_type.len() > limits::ACCOUNT_DATA_TYPE_BYTES_MAX {
@@ -276,5 +303,27 @@ mod tests {
         let refused = server.account_data.set(alice.user, unknown, "org.a", &json("{}"));
         assert!(matches!(refused, Err(UserError::UnknownRoom)));
         assert!(AccountData::all(&server.storage, alice.user).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_one_user_keeps_in_one_place_is_bounded() {
+        let server = Fixture::new();
+        let alice = server.user("alice");
+        let set = |event_type: &str, content: &str| {
+            server.account_data.set(alice.user, None, event_type, &json(content))
+        };
+        for number in 0..limits::ACCOUNT_DATA_TYPES_MAX {
+            set(&format!("org.a{number}"), "{}").unwrap();
+        }
+        assert!(matches!(set("org.b", "{}"), Err(UserError::TooLarge { .. })));
+        let large = format!(r#"{{"a":"{}"}}"#, "a".repeat(limits::ACCOUNT_DATA_CONTENT_BYTES_MAX - 8));
+        let places = limits::ACCOUNT_DATA_BYTES_MAX / large.len() - 1;
+        for number in 0..places {
+            set(&format!("org.a{number}"), &large).unwrap();
+        }
+        let next = format!("org.a{places}");
+        assert!(matches!(set(&next, &large), Err(UserError::TooLarge { .. })));
+        set("org.a0", r#"{"smaller":true}"#).unwrap();
+        set(&next, &large).unwrap();
     }
 }

@@ -5,8 +5,8 @@
 pub const PASSWORD_HASHES_CONCURRENT_MAX: usize = 2;
 
 /// Requests that may wait for a password to be hashed; further ones are told to come back later. Each
-/// holds a thread of the blocking pool.
-pub const PASSWORD_HASHES_WAITING_MAX: usize = 32;
+/// holds a thread of the blocking pool, which also serves everybody's messages and syncs.
+pub const PASSWORD_HASHES_WAITING_MAX: usize = 6;
 
 /// Argon2id's memory in KiB. OWASP holds 12 MiB with three passes to be as strong as 19 MiB with two; the
 /// smaller one keeps two hashes at once within 24 MiB.
@@ -86,3 +86,9 @@ pub const FILTER_BYTES_MAX: usize = 64 * 1024;
 
 /// Filters stored per user; a new one beyond that replaces the oldest one.
 pub const FILTERS_PER_USER_MAX: u64 = 256;
+
+/// Types of account data that a user may have in one room, or globally. Sync sends all of them at once.
+pub const ACCOUNT_DATA_TYPES_MAX: usize = 512;
+
+/// The content that a user may have in one room, or globally, in bytes: an initial sync holds it in memory.
+pub const ACCOUNT_DATA_BYTES_MAX: usize = 4 << 20;
