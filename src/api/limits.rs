@@ -3,3 +3,7 @@
 /// Levels of nesting in a body at most: no endpoint needs more than a handful, events that people send stay far
 /// below, and parsers that recurse stay far from the end of a thread's stack.
 pub const JSON_DEPTH_MAX: usize = 100;
+
+/// The JSON of an event's content at most, in bytes as the client wrote it. An event has at most 64 KiB, which
+/// escapes and white space make longer; what is much longer would be worked through only to be refused.
+pub const CONTENT_JSON_BYTES_MAX: usize = 512 * 1024;

@@ -11,9 +11,10 @@ use ruma::{
     serde::Raw,
 };
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
-    api::{ApiError, Requester, routes::Routes},
+    api::{ApiError, Requester, limits, routes::Routes},
     matrix::canonical_json,
     net::Action,
     rooms::{RoomError, appender::ClientTransaction},
@@ -43,7 +44,15 @@ pub(super) struct EventTypePath {
 
 /// The content of an event as a client wrote it.
 fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> {
-    Ok(canonical_json::parse_object(raw.json().get().as_bytes()).map_err(RoomError::from)?)
+    parse_content(raw.json())
+}
+
+/// Reads an event's content.
+pub(super) fn parse_content(json: &RawValue) -> Result<CanonicalJsonObject, ApiError> {
+    if json.get().len() > limits::CONTENT_JSON_BYTES_MAX {
+        return Err(ApiError::too_large("The content is larger than an event may be"));
+    }
+    Ok(canonical_json::parse_object(json.get().as_bytes()).map_err(RoomError::from)?)
 }
 
 /// A request's transaction id, for the requester's device and the part of the path before it.
