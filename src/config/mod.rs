@@ -71,7 +71,7 @@ options! {
         /// The version of rooms whose creator asks for no version.
         default_room_version: RoomVersionId = RoomVersionId::V12;
 
-        /// Whether users may create rooms.
+        /// Whether all users may create rooms; administrators always may.
         allow_room_creation: bool = true;
 
         /// Whether people may register accounts themselves, with the `registration_token`. Without a token

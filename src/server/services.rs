@@ -136,7 +136,8 @@ impl RoomWriters {
         Ok(Self {
             sender: EventSender::new(appender.clone(), memberships.clone()),
             memberships,
-            creator: RoomCreator::new(appender, profiles, config.default_room_version.clone()),
+            creator: RoomCreator::new(appender, profiles, config.default_room_version.clone())
+                .for_all(config.allow_room_creation),
         })
     }
 }
@@ -185,6 +186,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         advertised: Advertised {
             default_room_version: config.default_room_version.clone(),
             client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
+            server: config.well_known.server.clone(),
         },
         client_events,
         members: Members::new(

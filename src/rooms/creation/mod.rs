@@ -108,12 +108,24 @@ pub struct RoomCreator {
     appender: Appender,
     profiles: MemberProfiles,
     default_version: RoomVersionId,
+    is_for_all: bool,
 }
 
 impl RoomCreator {
     /// A service that makes rooms of `default_version` where none is asked for.
     pub fn new(appender: Appender, profiles: MemberProfiles, default_version: RoomVersionId) -> Self {
-        Self { appender, profiles, default_version }
+        Self { appender, profiles, default_version, is_for_all: true }
+    }
+
+    /// The same service, for administrators only unless `is_for_all`.
+    #[must_use]
+    pub fn for_all(self, is_for_all: bool) -> Self {
+        Self { is_for_all, ..self }
+    }
+
+    /// Whether a user may have rooms made.
+    pub fn is_for(&self, is_admin: bool) -> bool {
+        self.is_for_all || is_admin
     }
 
     /// Makes a room, whole or not at all.

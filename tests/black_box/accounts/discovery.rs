@@ -39,6 +39,15 @@ fn well_known_leads_clients_here() {
     assert_eq!(answer.header("access-control-allow-origin"), "*");
 }
 
+#[test]
+fn well_known_leads_servers_here() {
+    const PATH: &str = "/.well-known/matrix/server";
+    Server::start().anonymous().get(PATH).error(404, "M_NOT_FOUND");
+    let extra = "well_known.server = \"matrix.example.org:443\"\n".to_owned();
+    let server = Server::start_with(&ServerSettings { extra, ..ServerSettings::default() });
+    assert_eq!(server.anonymous().get(PATH).ok(), json!({ "m.server": "matrix.example.org:443" }));
+}
+
 fn assert_cors(answer: &Answer) {
     assert_eq!(answer.header("access-control-allow-origin"), "*", "{answer}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, unique};
+use crate::harness::{Client, Server, ServerSettings, unique};
 
 const CREATE: &str = "/_matrix/client/v3/createRoom";
 
@@ -145,4 +145,13 @@ fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     let answer = alice.post(CREATE, powerless);
     assert!((400..500).contains(&answer.status), "its maker may not name it: {answer}");
     assert_eq!(bob.get("/_matrix/client/v3/joined_rooms").ok()["joined_rooms"], json!([]));
+}
+
+#[test]
+fn only_administrators_create_rooms_where_users_may_not() {
+    let extra = "allow_room_creation = false\n".to_owned();
+    let server = Server::start_with(&ServerSettings { extra, ..ServerSettings::default() });
+    let (first, bob) = (server.register("first"), server.register("bob"));
+    first.create_room(json!({}));
+    bob.post(CREATE, json!({})).error(403, "M_FORBIDDEN");
 }

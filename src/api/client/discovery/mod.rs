@@ -3,9 +3,11 @@
 mod capabilities;
 mod versions;
 mod well_known_client;
+mod well_known_server;
 
 use axum::extract::FromRef;
-use ruma::{RoomVersionId, api::client::discovery as api};
+use http::Method;
+use ruma::{OwnedServerName, RoomVersionId, api::client::discovery as api};
 
 use crate::{api::routes::Routes, users::Sessions};
 
@@ -16,6 +18,8 @@ pub struct Advertised {
     pub default_room_version: RoomVersionId,
     /// The URL at which clients reach this server.
     pub client_base_url: Option<String>,
+    /// The name and port at which other servers reach this server.
+    pub server: Option<OwnedServerName>,
 }
 
 /// Adds the endpoints of this folder.
@@ -29,4 +33,5 @@ where
         .add::<api::get_supported_versions::Request, _, _>(versions::versions)
         .add::<api::get_capabilities::v3::Request, _, _>(capabilities::capabilities)
         .add::<api::discover_homeserver::Request, _, _>(well_known_client::well_known_client)
+        .add_at(Method::GET, "/.well-known/matrix/server", well_known_server::well_known_server)
 }

@@ -13,8 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
-    matrix::canonical_json,
+    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, client::send::parse_content},
     rooms::{
         RoomCreator, RoomError,
         creation::{InitialState, NewRoom, Preset},
@@ -27,6 +26,9 @@ pub async fn create(
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
+    if !creator.is_for(requester.is_admin) {
+        return Err(ApiError::forbidden("Only administrators may create rooms on this server"));
+    }
     let new = new_room(requester.user_id, request)?;
     let room_id = blocking::run(move || creator.create(&new)).await?;
     Ok(RumaResponse(Response::new(room_id)))
@@ -78,13 +80,13 @@ fn initial_state<T>(raw: &Raw<T>) -> Result<InitialState, ApiError> {
     }
     let event: StateEvent<'_> = serde_json::from_str(raw.json().get())
         .map_err(|e| ApiError::bad_json(format!("An event of `initial_state` is not valid: {e}")))?;
-    let content = canonical_json::parse_object(event.content.get().as_bytes()).map_err(RoomError::from)?;
+    let content = parse_content(event.content)?;
     Ok(InitialState { event_type: event.event_type, state_key: event.state_key, content })
 }
 
 fn object<T>(raw: Option<&Raw<T>>) -> Result<CanonicalJsonObject, ApiError> {
     let Some(raw) = raw else { return Ok(CanonicalJsonObject::new()) };
-    Ok(canonical_json::parse_object(raw.json().get().as_bytes()).map_err(RoomError::from)?)
+    parse_content(raw.json())
 }
 
 #[cfg(test)]
