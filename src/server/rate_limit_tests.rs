@@ -308,3 +308,17 @@ async fn limits_are_on_where_nothing_is_configured() {
         assert!(more < 100, "no limit is met");
     }
 }
+
+#[tokio::test]
+async fn a_changed_profile_counts_as_a_message_as_it_sends_events() {
+    let server = Server::new(|limits| limits.message = TWO);
+    let token = server.user("alice");
+    let alice = Client { token: Some(&token), address: HERE };
+    let rename = async |name: &str| {
+        let path = "v3/profile/@alice:example.org/displayname";
+        server.ask(alice, Method::PUT, path, json!({ "displayname": name })).await.status
+    };
+    assert_eq!(rename("one").await, StatusCode::OK);
+    assert_eq!(rename("two").await, StatusCode::OK);
+    assert_eq!(rename("three").await, StatusCode::TOO_MANY_REQUESTS);
+}

@@ -46,7 +46,8 @@ impl Profile {
 /// What a change of a profile did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileChange {
-    /// True when display name or avatar is now another, so member events should follow.
+    /// True when display name or avatar was set, so member events should follow; also to what it was, as
+    /// the request before may have failed halfway through the rooms.
     pub concerns_members: bool,
     /// The profile after the change.
     pub profile: Profile,
@@ -98,8 +99,9 @@ impl Profiles {
         self.storage.write(|tx| {
             let mut profile = Profile::read(tx, user)?;
             let before = profile.fields.get(field).cloned();
+            let concerns_members = matches!(field, DISPLAY_NAME | AVATAR_URL);
             if before == value {
-                return Ok(ProfileChange { concerns_members: false, profile });
+                return Ok(ProfileChange { concerns_members, profile });
             }
             match value {
                 Some(value) => profile.fields.insert(field.to_owned(), value),
@@ -110,7 +112,7 @@ impl Profiles {
                 return Err(UserError::ProfileTooLarge);
             }
             tx.put(&tables::PROFILES, &user, &Json(profile.fields.clone()));
-            Ok(ProfileChange { concerns_members: matches!(field, DISPLAY_NAME | AVATAR_URL), profile })
+            Ok(ProfileChange { concerns_members, profile })
         })
     }
 }
@@ -166,7 +168,8 @@ mod tests {
         let change = profiles.set(alice.user, "displayname", json!("Alice")).unwrap();
         assert!(change.concerns_members);
         assert_eq!(change.profile.display_name(), Some("Alice"));
-        assert!(!profiles.set(alice.user, "displayname", json!("Alice")).unwrap().concerns_members);
+        let again = profiles.set(alice.user, "displayname", json!("Alice")).unwrap();
+        assert!(again.concerns_members, "the request before may have failed halfway through the rooms");
         assert!(!profiles.set(alice.user, "org.example.pronouns", json!(["she"])).unwrap().concerns_members);
         profiles.set(alice.user, "avatar_url", json!("mxc://example.org/abc")).unwrap();
         profiles.set(alice.user, "m.tz", json!("Europe/London")).unwrap();

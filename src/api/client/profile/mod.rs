@@ -5,12 +5,15 @@ mod get_field;
 mod get_profile;
 mod set_field;
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
 use ruma::{UserId, api::client::profile as api};
 
 use crate::{
     api::ApiError,
     api::routes::Routes,
+    net::{Action, RateLimiter},
     rooms::Memberships,
     users::{ProfileChange, Profiles, Sessions},
 };
@@ -22,12 +25,17 @@ where
     Memberships: FromRef<S>,
     Profiles: FromRef<S>,
     Sessions: FromRef<S>,
+    Arc<RateLimiter>: FromRef<S>,
 {
     routes
         .add::<api::get_profile::v3::Request, _, _>(get_profile::get_profile)
         .add::<api::get_profile_field::v3::Request, _, _>(get_field::get_field)
-        .add::<api::set_profile_field::v3::Request, _, _>(set_field::set_field)
-        .add::<api::delete_profile_field::v3::Request, _, _>(delete_field::delete_field)
+        // Each is an event in each of the user's rooms.
+        .add_limited::<api::set_profile_field::v3::Request, _, _>(Action::Message, set_field::set_field)
+        .add_limited::<api::delete_profile_field::v3::Request, _, _>(
+            Action::Message,
+            delete_field::delete_field,
+        )
 }
 
 /// Lets a user's member events say what the profile says now, where it matters to them.
