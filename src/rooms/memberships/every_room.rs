@@ -38,16 +38,22 @@ impl Memberships {
         Ok(())
     }
 
-    /// The user leaves every room, turns down all invites and takes back all knocks.
+    /// The user leaves every room, turns down all invites and takes back all knocks. A room that can't be
+    /// left because it is damaged is logged and keeps nobody in the others.
     pub fn leave_all(&self, user: &UserId) -> Result<(), RoomError> {
         let storage = self.appender.storage();
         let Some(short) = storage.short_user_id(user)? else { return Ok(()) };
         for room in self.rooms_with(short, &[Membership::Join, Membership::Invite, Membership::Knock])? {
             match self.leave(user, &storage.room_id(room)?, None) {
+                // The store takes no writes: the next room would fare no better.
+                Err(e @ RoomError::Storage(StorageError::Engine(_) | StorageError::NotDurable(_))) => {
+                    return Err(e);
+                }
                 Err(refusal) if refusal.is_callers() => {
                     tracing::warn!(%user, ?room, "a room was not left: {refusal}");
                 }
-                outcome => outcome?,
+                Err(e) => tracing::error!(%user, ?room, "a room could not be left: {e}"),
+                Ok(()) => {}
             }
         }
         Ok(())
