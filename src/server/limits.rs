@@ -34,6 +34,13 @@ pub const REQUEST_BODY_TIME_MAX: Duration = Duration::from_secs(120);
 /// together. Who comes when that is used up is asked to come again.
 pub const REQUEST_BODIES_BUDGET_FACTOR: u64 = 4;
 
+/// Bodies up to this length, in bytes (and up to a sixteenth of the largest allowed), have places of their
+/// own: a few clients that send large bodies slowly must not keep everybody's messages out.
+pub const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
+
+/// Small bodies that are held at the same time, 8 MiB at most; further ones share the large ones' budget.
+pub const SMALL_BODIES_MAX: usize = 512;
+
 /// Bytes that a connection buffers for reading (HTTP/1: this also bounds a request's head) and writing.
 pub const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
 

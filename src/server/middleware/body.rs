@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::Shell;
-use crate::{api::ApiError, server::limits::REQUEST_BODIES_BUDGET_FACTOR};
+use crate::{
+    api::ApiError,
+    server::limits::{REQUEST_BODIES_BUDGET_FACTOR, SMALL_BODIES_MAX, SMALL_BODY_BYTES_MAX},
+};
 
 /// Memory is counted in units of this many bytes.
 const UNIT_BYTES: u64 = 1024;
@@ -34,6 +37,8 @@ pub struct BodyLimits {
     bytes_max: u64,
     time_max: Duration,
     units: Arc<Semaphore>,
+    small_bytes_max: u64,
+    small: Arc<Semaphore>,
 }
 
 impl BodyLimits {
@@ -42,7 +47,13 @@ impl BodyLimits {
     pub fn new(bytes_max: u64, time_max: Duration) -> Self {
         let budget = bytes_max.saturating_mul(REQUEST_BODIES_BUDGET_FACTOR).div_ceil(UNIT_BYTES);
         let units = usize::try_from(budget).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { bytes_max, time_max, units: Arc::new(Semaphore::new(units)) }
+        Self {
+            bytes_max,
+            time_max,
+            units: Arc::new(Semaphore::new(units)),
+            small_bytes_max: SMALL_BODY_BYTES_MAX.min(bytes_max / 16),
+            small: Arc::new(Semaphore::new(SMALL_BODIES_MAX)),
+        }
     }
 }
 
@@ -104,21 +115,14 @@ async fn collect(
     limits: &BodyLimits,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), BodyError> {
     let mut whole = BytesMut::new();
-    let mut memory: Option<OwnedSemaphorePermit> = None;
+    let mut memory = Memory { limits, held: None, is_small: true };
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|_| BodyError::Unreadable)?.into_data() else { continue };
         let bytes = (whole.len() as u64).saturating_add(chunk.len() as u64);
         if bytes > limits.bytes_max {
             return Err(BodyError::TooLarge { bytes_max: limits.bytes_max });
         }
-        let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
-        let wanted = u32::try_from(bytes.div_ceil(UNIT_BYTES).saturating_sub(held)).unwrap_or(u32::MAX);
-        // Never waits: bodies that each have a part and wait for the rest could wait for one another.
-        let more = limits.units.clone().try_acquire_many_owned(wanted).map_err(|_| BodyError::Busy)?;
-        match &mut memory {
-            Some(memory) => memory.merge(more),
-            None => memory = Some(more),
-        }
+        memory.hold(bytes)?;
         if whole.is_empty() {
             // The usual body is one chunk, and is not copied.
             whole = BytesMut::from(chunk);
@@ -126,5 +130,38 @@ async fn collect(
             whole.extend_from_slice(&chunk);
         }
     }
-    Ok((whole.freeze(), memory))
+    Ok((whole.freeze(), memory.held))
+}
+
+/// What one body holds of the memory for all.
+struct Memory<'l> {
+    limits: &'l BodyLimits,
+    held: Option<OwnedSemaphorePermit>,
+    is_small: bool,
+}
+
+impl Memory<'_> {
+    /// Holds as much as a body of this length needs. Never waits: bodies that each have a part and wait for
+    /// the rest could wait for one another.
+    fn hold(&mut self, bytes: u64) -> Result<(), BodyError> {
+        if self.is_small && bytes <= self.limits.small_bytes_max {
+            if self.held.is_none() {
+                self.held = self.limits.small.clone().try_acquire_owned().ok();
+            }
+            if self.held.is_some() {
+                return Ok(());
+            }
+        }
+        if std::mem::take(&mut self.is_small) {
+            self.held = None;
+        }
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) as u64;
+        let wanted = u32::try_from(bytes.div_ceil(UNIT_BYTES).saturating_sub(held)).unwrap_or(u32::MAX);
+        let more = self.limits.units.clone().try_acquire_many_owned(wanted).map_err(|_| BodyError::Busy)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
 }

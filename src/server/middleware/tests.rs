@@ -192,12 +192,15 @@ async fn bodies_have_a_budget_together_which_comes_back() {
         let polled = std::future::poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
         assert!(polled.is_pending());
     }
-    let response = answer(&router, echo(pieces(&[1]))).await;
+    let response = answer(&router, echo(pieces(&[1024]))).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(answer(&router, request("GET", "/ok")).await.status(), StatusCode::OK);
+    let small = answer(&router, echo(pieces(&[30, 30]))).await;
+    assert_eq!(small.status(), StatusCode::OK, "small bodies have places of their own");
     drop(waiting);
-    assert_eq!(answer(&router, echo(pieces(&[1]))).await.status(), StatusCode::OK);
+    assert_eq!(answer(&router, echo(pieces(&[1024]))).await.status(), StatusCode::OK);
+    assert_eq!(answer(&router, echo(pieces(&[30, 994]))).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
