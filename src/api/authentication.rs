@@ -60,8 +60,7 @@ where
         };
         let sessions = Sessions::from_ref(state);
         let Some(session) = find(&sessions, token).await? else {
-            let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
-            return Err(ApiError::new(StatusCode::UNAUTHORIZED, kind, "The access token is not valid"));
+            return Err(unknown_token());
         };
         sessions.seen(&session, client_address(parts));
         let requester = Self {
@@ -92,6 +91,12 @@ where
         }
         Requester::from_request_parts(parts, state).await.map(|requester| Self(Some(requester)))
     }
+}
+
+/// 401 `M_UNKNOWN_TOKEN`: the client is logged out.
+pub(crate) fn unknown_token() -> ApiError {
+    let kind = ErrorKind::UnknownToken(UnknownTokenErrorData::new());
+    ApiError::new(StatusCode::UNAUTHORIZED, kind, "The access token is not valid")
 }
 
 async fn find(sessions: &Sessions, token: AccessToken) -> Result<Option<Arc<Session>>, ApiError> {

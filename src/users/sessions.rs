@@ -150,6 +150,11 @@ impl Sessions {
         Ok(Some(session))
     }
 
+    /// Whether the device is logged in now: for requests that wait, long after their token was looked at.
+    pub fn is_logged_in(&self, user: ShortUserId, device_id: &DeviceId) -> Result<bool, StorageError> {
+        self.inner.storage.contains(&tables::DEVICE_TOKENS, &(user, device_id.to_owned()))
+    }
+
     /// Notes that a session was used just now.
     pub fn seen(&self, session: &Session, address: Option<std::net::IpAddr>) {
         self.inner.last_seen.note(session, self.inner.clock.now_ms(), address);

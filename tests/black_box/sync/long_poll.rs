@@ -120,3 +120,19 @@ fn many_waiting_syncs_are_woken_by_one_change() {
         |sync: &SyncResult| sync.body["rooms"]["join"].as_object().is_some_and(|rooms| rooms.len() == 1);
     assert!(syncs.iter().all(told), "each of the {many} waiting syncs has the room");
 }
+
+#[test]
+fn who_is_logged_out_while_waiting_is_told_nothing_more() {
+    let server = Server::start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let room = alice.create_room_with(&[&bob]);
+    let since = bob.sync(None, "").next_batch().to_owned();
+    let path = format!("/_matrix/client/v3/sync?since={since}&timeout=30000");
+    let answer = thread::scope(|scope| {
+        let waiting = scope.spawn(|| bob.get(&path));
+        bob.post("/_matrix/client/v3/logout", json!({})).ok();
+        alice.send_text(&room, "not for a device that is gone");
+        waiting.join().unwrap()
+    });
+    answer.error(401, "M_UNKNOWN_TOKEN");
+}

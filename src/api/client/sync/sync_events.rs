@@ -11,13 +11,18 @@ use ruma::api::client::sync::sync_events::v3;
 use tokio::time::Instant;
 
 use crate::{
-    api::{ApiError, Ruma, authentication::Requester, blocking},
+    api::{
+        ApiError, Ruma,
+        authentication::{Requester, unknown_token},
+        blocking,
+    },
     rooms::{SyncToken, Viewer},
     sync::{
         Notifier, limits,
         v3::{Answer, SyncRequest, SyncV3, response::StateUpTo},
         wait_for_news,
     },
+    users::Sessions,
 };
 
 /// MSC4222's name of `use_state_after` before it was part of the specification.
@@ -27,6 +32,7 @@ const USE_STATE_AFTER_UNSTABLE: &str = "org.matrix.msc4222.use_state_after=true"
 pub async fn sync_events(
     State(sync): State<SyncV3>,
     State(notifier): State<Notifier>,
+    State(sessions): State<Sessions>,
     requester: Requester,
     RawQuery(query): RawQuery,
     Ruma(request): Ruma<v3::Request>,
@@ -53,7 +59,14 @@ pub async fn sync_events(
     let look = |before: Option<&Answer>| {
         let since = before.map_or(wanted.since, |before| Some(before.token));
         let (sync, wanted) = (sync.clone(), SyncRequest { since, ..wanted.clone() });
-        blocking::run(move || sync.answer(&wanted))
+        let (sessions, device_id) = (sessions.clone(), requester.device_id.clone());
+        blocking::run(move || {
+            // Who was logged out while waiting is told nothing more.
+            if !sessions.is_logged_in(wanted.viewer.user, &device_id)? {
+                return Err(unknown_token());
+            }
+            Ok(sync.answer(&wanted)?)
+        })
     };
     let is_news = |answer: &Answer| !waits || !answer.response.is_empty();
     let answer = wait_for_news(&registration, start + timeout, look, is_news).await?;
