@@ -156,9 +156,9 @@ impl Receipts {
         Ok(())
     }
 
-    /// Notes that a user has read up to `key` regardless of threads, as who sends an event has: for the
-    /// transaction that appends a local user's event.
-    pub fn advance(
+    /// Notes that a receipt says that the user has read up to `key` regardless of threads. Sending an event does
+    /// not: it would count all threads as read. Who counts unread events sees to the user's own.
+    fn advance(
         tx: &mut Transaction<'_>,
         user: ShortUserId,
         room: ShortRoomId,
@@ -170,7 +170,7 @@ impl Receipts {
         Ok(())
     }
 
-    /// How far a user has read regardless of threads, by a receipt of either kind or by sending; `None` for
+    /// How far a user has read regardless of threads, by a receipt of either kind; `None` for
     /// nothing yet.
     pub fn read_up_to(
         reader: &impl Read,

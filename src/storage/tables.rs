@@ -133,8 +133,7 @@ tables! {
     103 RECEIPTS in Stream: (ShortRoomId, StreamPosition) => ReceiptRow;
     /// The position of each receipt's row in RECEIPTS, by user, kind and thread.
     104 RECEIPT_POSITIONS in Timeline: (ShortRoomId, ShortUserId, ReceiptKind, String) => StreamPosition;
-    /// How far each local user has read a room regardless of threads: by receipts of either kind, or by
-    /// sending.
+    /// How far each local user has read a room regardless of threads, by receipts of either kind.
     105 READ_UP_TO in Timeline: (ShortUserId, ShortRoomId) => TimelineKey;
 
     /// What each user has not read of a room, as far as it was counted.
