@@ -1,0 +1,1 @@
+//! Application services (bridges and bots): registrations, namespaces, and delivery to them.
