@@ -16,6 +16,8 @@ impl From<RoomError> for ApiError {
         match error {
             RoomError::Storage(error) => error.into(),
             RoomError::State(_)
+            | RoomError::Resolution(_)
+            | RoomError::NotInChainCover(_)
             | RoomError::CorruptEvent { .. }
             | RoomError::UnknownVersion(_)
             | RoomError::SigningKey(_)

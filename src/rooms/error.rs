@@ -11,8 +11,8 @@ use crate::{
         power_levels::MalformedLevels,
         signing::KeyError,
     },
-    state::tree::TreeError,
-    storage::StorageError,
+    state::{resolution::ResolutionError, tree::TreeError},
+    storage::{ShortEventId, StorageError},
 };
 
 /// An error of the rooms' services.
@@ -24,6 +24,12 @@ pub enum RoomError {
     /// A state tree could not be read.
     #[error("a room's state could not be read: {0}")]
     State(#[from] TreeError<StorageError>),
+    /// A fork's states could not be resolved.
+    #[error("a room's states could not be resolved: {0}")]
+    Resolution(#[from] ResolutionError<StorageError>),
+    /// An event that a state event cites is not in the chain-cover index.
+    #[error("{0:?} is missing from the chain-cover index; run `conduit check`")]
+    NotInChainCover(ShortEventId),
     /// A stored event is not what it was when it was written.
     #[error("the stored event {event_id} can't be read: {source}")]
     CorruptEvent {
@@ -138,6 +144,8 @@ impl RoomError {
             self,
             Self::Storage(_)
                 | Self::State(_)
+                | Self::Resolution(_)
+                | Self::NotInChainCover(_)
                 | Self::CorruptEvent { .. }
                 | Self::SigningKey(_)
                 | Self::NoRandomness

@@ -78,3 +78,7 @@ pub const AUTHORISING_MEMBERS_MAX: usize = 50;
 
 /// Tries to make a room whose id follows from its create event, each with a later time.
 pub const ROOM_ID_TRIES_MAX: u64 = 16;
+
+/// Outcomes of state resolutions kept in memory, some 100 bytes each: events on the same ends of a fork ask for
+/// the same one.
+pub const RESOLUTIONS_CACHED_MAX: usize = 1_024;

@@ -2,9 +2,9 @@
 
 use std::{convert::Into, sync::Arc};
 
-use super::RoomError;
+use super::{RoomError, StoredEvent};
 use crate::{
-    state::tree::{CachedSource, NodeCache, NodeHash, NodeSource, StateRoot, StateTree, TreeError},
+    state::tree::{CachedSource, NodeCache, NodeHash, NodeSource, StateRoot, StateTree, TreeError, Update},
     storage::{Read, ShortEventId, ShortStateKeyId, Storage, StorageError, Transaction, tables::STATE_NODES},
 };
 
@@ -20,7 +20,8 @@ impl<R: Read> NodeSource for TableNodes<'_, R> {
     }
 }
 
-type Tree<'r, R> = StateTree<CachedSource<TableNodes<'r, R>>>;
+/// The operations on states.
+pub(super) type Tree<'r, R> = StateTree<CachedSource<TableNodes<'r, R>>>;
 
 /// Reads and changes states. Cheap to clone.
 #[derive(Clone)]
@@ -52,7 +53,8 @@ impl RoomStates {
         Self { storage, cache: Arc::new(NodeCache::new(cache_bytes)) }
     }
 
-    fn tree<'r, R: Read>(&self, reader: &'r R) -> Tree<'r, R> {
+    /// The operations on states over any reader.
+    pub(super) fn tree<'r, R: Read>(&self, reader: &'r R) -> Tree<'r, R> {
         StateTree::new(CachedSource::new(self.cache.clone(), TableNodes(reader)))
     }
 
@@ -138,6 +140,19 @@ impl RoomStates {
         Ok(self.tree(&self.storage).set(root, key.0, event.0)?.root)
     }
 
+    /// The state after a stored event whose state before is known. Its nodes are in the store, unless the event
+    /// is rejected, as then it changes nothing.
+    pub fn after(&self, stored: &StoredEvent) -> Result<StateRoot, RoomError> {
+        let before = StateRoot::from_bytes(stored.meta.state_before);
+        let Some(state_key) = stored.event.state_key().filter(|_| !stored.meta.status.is_rejected()) else {
+            return Ok(before);
+        };
+        match self.storage.short_state_key_id(stored.event.event_type(), state_key)? {
+            Some(key) => self.root_with(before, key, stored.short),
+            None => Ok(before),
+        }
+    }
+
     /// Checks one stored node, and what it says of those below it.
     pub fn verify_node(&self, hash: NodeHash) -> Result<(), RoomError> {
         self.tree(&self.storage).verify_node(hash)?;
@@ -159,9 +174,40 @@ impl RoomStates {
         event: ShortEventId,
     ) -> Result<StateRoot, TreeError<StorageError>> {
         let update = self.tree(transaction).set(root, key.0, event.0)?;
+        Self::put_nodes(transaction, &update);
+        Ok(update.root)
+    }
+
+    /// The state with several keys set or removed; its new nodes go into the transaction.
+    pub fn update(
+        &self,
+        transaction: &mut Transaction<'_>,
+        root: StateRoot,
+        changes: &[(ShortStateKeyId, Option<ShortEventId>)],
+    ) -> Result<StateRoot, TreeError<StorageError>> {
+        let changes: Vec<_> =
+            changes.iter().map(|(key, event)| (key.0, event.map(|event| event.0))).collect();
+        let update = self.tree(transaction).update(root, &changes)?;
+        Self::put_nodes(transaction, &update);
+        Ok(update.root)
+    }
+
+    /// Puts the nodes of an update into a transaction.
+    pub fn put_nodes(transaction: &mut Transaction<'_>, update: &Update) {
         for (hash, bytes) in &update.nodes {
             transaction.put(&STATE_NODES, hash.as_bytes(), bytes);
         }
-        Ok(update.root)
+    }
+
+    /// Stores the nodes of an update at once. They are addressed by content, so nothing refers to them wrongly
+    /// if nothing ever refers to them.
+    pub fn store(&self, update: &Update) -> Result<(), StorageError> {
+        if update.nodes.is_empty() {
+            return Ok(());
+        }
+        self.storage.write(|transaction| {
+            Self::put_nodes(transaction, update);
+            Ok(())
+        })
     }
 }

@@ -10,18 +10,24 @@ use std::{cell::RefCell, collections::HashMap};
 
 use ruma::RoomId;
 
-use super::{EventStore, ReadError, RoomError, RoomIndex, RoomStates, StoredEvent, Viewer, limits};
+use super::{
+    EventStore, ReadError, RoomError, RoomIndex, RoomStates, StateHistory, StoredEvent, Viewer, limits,
+};
 use crate::{
     matrix::event::Event,
     state::tree::StateRoot,
     storage::{
-        Direction, Read, ShortEventId, ShortRoomId, ShortStateKeyId, Storage, TimelineKey,
+        Read, ShortEventId, ShortRoomId, ShortStateKeyId, Storage, TimelineKey,
         records::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead},
-        tables::TIMELINE,
+        tables::IDLE_REDACTIONS,
     },
 };
 
 const HISTORY_VISIBILITY: &str = "m.room.history_visibility";
+
+/// The type of events that servers send to join the ends of a fork where nobody else says anything. They have
+/// no content that means anything.
+pub const DUMMY_EVENT: &str = "org.matrix.dummy_event";
 
 /// The four values of `m.room.history_visibility`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,12 +113,14 @@ pub struct Visibility {
     index: RoomIndex,
     events: EventStore,
     states: RoomStates,
+    history: StateHistory,
 }
 
 impl Visibility {
     /// Over the rooms' events and states.
     pub fn new(storage: Storage, index: RoomIndex, events: EventStore, states: RoomStates) -> Self {
-        Self { storage, index, events, states }
+        let history = StateHistory::new(storage.clone(), index.clone(), events.clone());
+        Self { storage, index, events, states, history }
     }
 
     /// What the viewer may see of a room, as of now. Make one for each request; it may show nothing at all
@@ -229,6 +237,9 @@ impl RoomView<'_> {
         let Some(key) = timeline.filter(|_| room == self.room && status == EventStatus::Accepted) else {
             return Ok(None);
         };
+        if self.is_hidden(&stored)? {
+            return Ok(None);
+        }
         let before = self.at(StateRoot::from_bytes(stored.meta.state_before))?;
         let after = self.after(before, &stored.event);
         // The two differ only for history visibility events and the viewer's own member events, for which
@@ -236,6 +247,20 @@ impl RoomView<'_> {
         let allowed = self.allows(key, before) || self.allows(key, after);
         let membership = Some(after.membership.unwrap_or(Membership::Leave));
         Ok(allowed.then_some(VisibleEvent { stored, membership }))
+    }
+
+    /// What is part of the graph and concerns no client: events that only join the ends of a fork, and
+    /// redactions that have not taken effect (room versions 3 and up, "Handling redactions").
+    fn is_hidden(&self, stored: &StoredEvent) -> Result<bool, RoomError> {
+        if stored.event.event_type() == DUMMY_EVENT {
+            return Ok(true);
+        }
+        let storage = &self.visibility.storage;
+        let Some(target) = stored.event.redacts() else { return Ok(false) };
+        match storage.short_event_id(target)? {
+            Some(target) => Ok(storage.contains(&IDLE_REDACTIONS, &(target, stored.short))?),
+            None => Ok(false),
+        }
     }
 
     /// [`sees`](Self::sees) for an event by its short id.
@@ -278,7 +303,7 @@ impl RoomView<'_> {
         let Some(stored) = self.visibility.events.get(short)? else { return Ok(None) };
         let meta = stored.meta;
         let in_state =
-            meta.room == self.room && stored.event.is_state() && meta.status != EventStatus::Rejected;
+            meta.room == self.room && stored.event.is_state() && meta.status != EventStatus::Unauthorised;
         let covered = meta.timeline.is_none_or(|key| self.covers(key)) && self.stay != Stay::Never;
         if !in_state || !(covered || self.is_world_readable()?) {
             return Ok(None);
@@ -300,11 +325,7 @@ impl RoomView<'_> {
     }
 
     fn state_at(&self, key: TimelineKey) -> Result<StateRoot, RoomError> {
-        let range = TIMELINE.prefix_from(&(self.room,), &(self.room, key));
-        let next = self.visibility.storage.scan(&TIMELINE, &range, Direction::Forward).next().transpose()?;
-        let Some((_, (event, _))) = next else { return Ok(self.current_root()) };
-        let meta = self.visibility.events.meta(event)?;
-        Ok(meta.map_or_else(|| self.current_root(), |meta| StateRoot::from_bytes(meta.state_before)))
+        Ok(self.visibility.history.at(self.room, key)?.unwrap_or_else(|| self.current_root()))
     }
 
     /// The spec's five rules, for an event at `key` and the state at it.

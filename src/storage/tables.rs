@@ -6,17 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedDeviceId, OwnedRoomAliasId, OwnedServerName};
+use ruma::{OwnedDeviceId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName};
 use serde_json::value::RawValue;
 
 use super::{
     codec::{CodecError, Key},
     engine::Family,
     records::{
-        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, LastSeenRecord, Membership, MembershipRow,
-        ReceiptKind, ReceiptRow, RoomHead, RoomRecord, UnreadRow,
+        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, InboundPduRow, LastSeenRecord, Membership,
+        MembershipRow, ReceiptKind, ReceiptRow, RoomHead, RoomRecord, UnreadRow,
     },
-    short_ids::{ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey},
+    short_ids::{ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
     value::{Json, Value},
 };
@@ -101,6 +101,26 @@ tables! {
     35 TRANSACTION_ID_AGES in Users: (u64, ShortEventId) => (ShortUserId, OwnedDeviceId, [u8; 32]);
     /// This server's signing keys, oldest first: secret seed and key version.
     36 SIGNING_KEYS in Index: u64 => Vec<u8>;
+    /// Each state event's place in the chain-cover index: chain and sequence (see `state/chain_cover`).
+    37 CHAIN_POSITIONS in Index: ShortEventId => (u64, u64);
+    /// Who is at a place of the chain-cover index (chain, sequence): the event, its type and state key.
+    38 CHAIN_EVENTS in Timeline: (u64, u64) => (ShortEventId, ShortStateKeyId);
+    /// Links of the chain-cover index: chain, target chain, target sequence to origin sequence.
+    39 CHAIN_LINKS in Timeline: (u64, u64, u64) => u64;
+    /// The links by target: target chain and sequence, origin chain and sequence.
+    40 CHAIN_BACKLINKS in Timeline: (u64, u64, u64, u64) => ();
+    /// A room's current state right before a live timeline event, where it was not the state that the event
+    /// itself follows: the room had forked.
+    41 FORKED_STATES in Timeline: (ShortRoomId, TimelineKey) => [u8; 16];
+    /// PDUs of other servers that wait to be worked off, by room and order of arrival: who sent each, and
+    /// its text.
+    42 INBOUND_PDUS in Events: (OwnedRoomId, u64) => InboundPduRow;
+    /// Redactions that have not taken effect, by the event that they are about: it has not arrived, or they
+    /// may not redact it.
+    43 IDLE_REDACTIONS in Timeline: (ShortEventId, ShortEventId) => ();
+    /// Events that a room's history names and this server has not got, with the event that names each: where
+    /// history can be fetched from other servers.
+    44 MISSING_EVENTS in Timeline: (ShortRoomId, ShortEventId) => ShortEventId;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::window::Span;
 use crate::{
-    rooms::{EventStore, RoomError, RoomIndex, RoomStates, Timelines, membership_of},
+    rooms::{EventStore, RoomError, RoomIndex, RoomStates, StateHistory, Timelines, membership_of},
     state::tree::StateRoot,
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, Storage, StorageError,
@@ -24,6 +24,7 @@ pub struct ChangedRooms {
     events: EventStore,
     states: RoomStates,
     timelines: Timelines,
+    history: StateHistory,
 }
 
 /// One change of a user's membership of a room.
@@ -48,7 +49,8 @@ impl ChangedRooms {
         states: RoomStates,
         timelines: Timelines,
     ) -> Self {
-        Self { storage, index, events, states, timelines }
+        let history = StateHistory::new(storage.clone(), index.clone(), events.clone());
+        Self { storage, index, events, states, timelines, history }
     }
 
     /// All rooms of this server that changed after `since`, whoever is in them. A room's row moves forward
@@ -142,7 +144,7 @@ impl ChangedRooms {
         room: ShortRoomId,
         position: StreamPosition,
     ) -> Result<Option<OwnChange>, RoomError> {
-        let Some(event) = self.timeline_event(room, position)? else {
+        let Some((key, event)) = self.timeline_event(room, position)? else {
             // Invites to rooms that this server is not in have no timeline; only the newest row is known.
             let row = self.index.membership(user, room)?.filter(|row| row.position == position);
             return Ok(row.map(|row| OwnChange {
@@ -152,27 +154,38 @@ impl ChangedRooms {
                 after: row.membership,
             }));
         };
-        let Some(stored) = self.events.get(event)? else { return Ok(None) };
-        let Some(after) = membership_of(&stored.event) else { return Ok(None) };
-        let state = StateRoot::from_bytes(stored.meta.state_before);
-        let before = match self.states.get_short(state, ShortStateKeyId::member(user))? {
-            Some(previous) => self.events.get(previous)?.and_then(|stored| membership_of(&stored.event)),
-            None => None,
-        };
-        Ok(Some(OwnChange { position, event: Some(event), before, after }))
+        // The event may be another's: one that joins the ends of a fork can change memberships too.
+        let current = self.index.current_state(room)?;
+        let next = TimelineKey(key.0.saturating_add(1));
+        let (_, before) = self.member(user, self.history.before(room, key, event)?)?;
+        let (event, after) = self.member(user, self.history.at(room, next)?.unwrap_or(current))?;
+        Ok(Some(OwnChange { position, event, before, after: after.unwrap_or(Membership::Leave) }))
     }
 
-    /// The event that a room's timeline has at a position.
+    /// A user's member event in a state, and the membership that it sets.
+    fn member(
+        &self,
+        user: ShortUserId,
+        state: StateRoot,
+    ) -> Result<(Option<ShortEventId>, Option<Membership>), RoomError> {
+        let Some(event) = self.states.get_short(state, ShortStateKeyId::member(user))? else {
+            return Ok((None, None));
+        };
+        let stored = self.events.get(event)?;
+        Ok((Some(event), stored.and_then(|stored| membership_of(&stored.event))))
+    }
+
+    /// The event that a room's timeline has at a position, with its key.
     fn timeline_event(
         &self,
         room: ShortRoomId,
         position: StreamPosition,
-    ) -> Result<Option<ShortEventId>, StorageError> {
+    ) -> Result<Option<(TimelineKey, ShortEventId)>, StorageError> {
         let Some(head) = self.index.head(room)? else { return Ok(None) };
         let end = TimelineKey(head.newest.0.saturating_add(1));
         let before = StreamPosition(position.0.saturating_sub(1));
         let key = self.timelines.first_after(room, before, end)?;
         let row = self.storage.get(&TIMELINE, &(room, key))?;
-        Ok(row.filter(|(_, at)| *at == position).map(|(event, _)| event))
+        Ok(row.filter(|(_, at)| *at == position).map(|(event, _)| (key, event)))
     }
 }

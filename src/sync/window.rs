@@ -6,11 +6,12 @@
 use super::limits;
 use crate::{
     matrix::Event,
-    rooms::{EventStore, PaginationToken, RoomError, RoomIndex, RoomView, Timelines, VisibleEvent},
+    rooms::{
+        EventStore, PaginationToken, RoomError, RoomIndex, RoomView, StateHistory, Timelines, VisibleEvent,
+    },
     state::tree::StateRoot,
     storage::{
-        Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey, records::EventMeta,
-        tables::TIMELINE,
+        Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey, tables::TIMELINE,
     },
 };
 
@@ -49,12 +50,14 @@ pub struct Windows {
     index: RoomIndex,
     events: EventStore,
     timelines: Timelines,
+    history: StateHistory,
 }
 
 impl Windows {
     /// Over the rooms' timelines.
     pub fn new(storage: Storage, index: RoomIndex, events: EventStore, timelines: Timelines) -> Self {
-        Self { storage, index, events, timelines }
+        let history = StateHistory::new(storage.clone(), index.clone(), events.clone());
+        Self { storage, index, events, timelines, history }
     }
 
     /// The newest events of a span that the viewer may see and `is_wanted` takes, at most `limit`.
@@ -72,7 +75,7 @@ impl Windows {
         for row in self.storage.scan(&TIMELINE, &range, Direction::Backward) {
             let ((_, key), (short, position)) = row?;
             if position > span.until {
-                found.state_end = self.state_before(room, short)?;
+                found.state_end = self.history.before(room, key, short)?;
                 continue;
             }
             if span.since.is_some_and(|since| position <= since) {
@@ -112,11 +115,14 @@ impl Windows {
             (None, _) => None,
             (Some(_), None) => Some(found.state_end),
             // Without a gap, the oldest row is the first after `since`.
-            (Some(_), Some((_, oldest))) if found.reached_since => Some(self.state_before(room, oldest)?),
+            (Some(_), Some((key, oldest))) if found.reached_since => {
+                Some(self.history.before(room, key, oldest)?)
+            }
             (Some(since), Some((key, _))) => Some(self.state_after_position(room, since, key)?),
         };
-        let state_before = match found.events.last() {
-            Some(first_shown) => StateRoot::from_bytes(first_shown.meta().state_before),
+        let first_shown = found.events.last().and_then(|event| Some((event.meta().timeline?, event.short())));
+        let state_before = match first_shown {
+            Some((key, short)) => self.history.before(room, key, short)?,
             None => found.state_end,
         };
         // A window without events still says where the gap that it stands for begins.
@@ -143,17 +149,9 @@ impl Windows {
     ) -> Result<StateRoot, RoomError> {
         let key = self.timelines.first_after(room, position, end)?;
         match self.storage.get(&TIMELINE, &(room, key))? {
-            Some((first, _)) => self.state_before(room, first),
+            Some((first, _)) => self.history.before(room, key, first),
             // History that was removed since: as if all of the state were new.
             None => Ok(StateRoot::EMPTY),
-        }
-    }
-
-    fn state_before(&self, room: ShortRoomId, event: ShortEventId) -> Result<StateRoot, RoomError> {
-        let meta: Option<EventMeta> = self.events.meta(event)?;
-        match meta {
-            Some(meta) => Ok(StateRoot::from_bytes(meta.state_before)),
-            None => Ok(self.index.current_state(room)?),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     state::tree::StateRoot,
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, ShortUserId, StorageError, Transaction,
-        records::{Membership, MembershipRow},
+        records::{EventStatus, Membership, MembershipRow},
         tables::{LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_MEMBERS, ROOMS},
     },
 };
@@ -25,10 +25,11 @@ impl Checker<'_> {
         for row in self.storage.scan(&ROOMS, &ROOMS.all(), Direction::Forward) {
             let (room, _) = row?;
             let Some(head) = self.index.head(room)? else { continue };
-            let Ok(expected) = self.members_of_state(StateRoot::from_bytes(head.state)) else {
+            let Ok(mut expected) = self.members_of_state(StateRoot::from_bytes(head.state)) else {
                 // The state itself is not sound; that has been said.
                 continue;
             };
+            self.add_out_of_band(room, &mut expected)?;
             let problems = self.membership_problems(room, &expected)?;
             if problems.is_empty() {
                 continue;
@@ -64,6 +65,17 @@ impl Checker<'_> {
             }
         }
         Ok(members)
+    }
+
+    /// What users here were told of a room since this server left it, which its state does not know.
+    fn add_out_of_band(&self, room: ShortRoomId, members: &mut Members) -> Result<(), StorageError> {
+        for (user, (membership, event)) in self.listed_members(room)? {
+            let meta = self.events.meta(event)?;
+            if meta.is_some_and(|meta| meta.status == EventStatus::OutOfBand) {
+                members.insert(user, (membership, event));
+            }
+        }
+        Ok(())
     }
 
     fn membership_problems(

@@ -4,6 +4,7 @@
 //! ids and hashes, timelines, states, memberships and their counts, the order of changes. With repair it
 //! rebuilds what can be derived from the events. It needs the database for itself: the server must be stopped.
 
+mod chains;
 mod events;
 mod memberships;
 mod report;
@@ -42,6 +43,7 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_rows(&mut report)?;
     checker.check_short_ids(&mut report)?;
     checker.check_events(&mut report)?;
+    checker.check_chains(&mut report)?;
     checker.check_rooms(&mut report)?;
     checker.check_memberships(&mut report, repair)?;
     Ok(report)

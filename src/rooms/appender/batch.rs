@@ -38,6 +38,9 @@ pub struct RoomBatch {
     pub(super) base: StateRoot,
     pub(super) depth: u64,
     pub(super) prev_events: Vec<EventReference>,
+    /// Ends of a forked room that its events don't follow, with the states after them: more than an event may
+    /// name.
+    pub(super) other_ends: Vec<(ShortEventId, StateRoot)>,
     pub(super) pending: Vec<PendingEvent>,
     /// The batch's own state events by type and state key: where in `pending` the newest is.
     pub(super) state: HashMap<(String, String), usize>,
@@ -127,7 +130,7 @@ impl RoomBatch {
         let target = self.redaction_target(&draft)?;
         let (event, auth_events) = self.build(draft)?;
         self.authorise(&event, &auth_events)?;
-        let redaction = target.map(|target| self.redact(target, &event)).transpose()?;
+        let redaction = target.map(|target| self.redact(&target, &event)).transpose()?;
         self.accept(event, redaction)
     }
 
@@ -184,7 +187,9 @@ impl RoomBatch {
             self.create = Some(event.clone());
         }
         self.pending.push(PendingEvent { event: event.clone(), redaction, stripped_state: None });
-        let stripped_state = stripped_state::shown_to_target(self, &event)?;
+        let server = &self.appender.inner.server_name;
+        let state_event = |event_type: &str, state_key: &str| self.state_event(event_type, state_key);
+        let stripped_state = stripped_state::shown_to_target(server, &event, state_event)?;
         if let Some(pending) = self.pending.last_mut() {
             pending.stripped_state = stripped_state;
         }

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use ruma::RoomVersionId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ClientTransaction, RoomBatch, membership_rows::MembershipChange, redaction::Redaction};
+use super::{
+    ClientTransaction, RoomBatch, membership_rows::MembershipChange, redaction::Redaction,
+    room_rows::RoomRows,
+};
 use crate::{
     matrix::event::Event,
-    rooms::{RoomError, changes::mark_changed},
+    rooms::{RoomError, changes::mark_changed, resolution::ResolvedRoom},
     state::tree::StateRoot,
     storage::{
         ChangeScope, Json, Read, ShortEventId, ShortRoomId, StreamPosition, TimelineKey, Transaction,
-        records::{EventMeta, EventStatus, RoomHead, RoomRecord},
-        tables::{EVENT_JSON, EVENT_META, ROOM_HEADS, ROOMS, TIMELINE},
+        records::{RoomHead, RoomRecord},
+        tables::{ROOM_HEADS, ROOMS},
     },
 };
 
@@ -76,7 +80,10 @@ impl RoomBatch {
     fn open_room(&self, rows: &mut Transaction<'_>) -> Result<(ShortRoomId, RoomHead), RoomError> {
         if let Some(room) = self.room() {
             let head = rows.get(&ROOM_HEADS, &room)?.ok_or_else(|| self.damaged("its head is missing"))?;
-            debug_assert_eq!(head.state, self.base.to_bytes(), "only the room's guard lets its head move");
+            debug_assert!(
+                !self.other_ends.is_empty() || head.state == self.base.to_bytes(),
+                "only the room's guard lets its head move"
+            );
             return Ok((room, head));
         }
         let create = self.create.as_ref().ok_or_else(|| self.damaged("it has no create event"))?;
@@ -84,7 +91,7 @@ impl RoomBatch {
         if rows.contains(&ROOMS, &room)? {
             return Err(RoomError::RoomIdTaken(create.room_id().to_owned()));
         }
-        let record = self.new_record(create, rows.intern_event(create.event_id())?)?;
+        let record = record_of(&self.version, create, rows.intern_event(create.event_id())?)?;
         rows.put(&ROOMS, &room, &Json(record));
         let head = RoomHead {
             depth: 0,
@@ -96,25 +103,6 @@ impl RoomBatch {
         Ok((room, head))
     }
 
-    fn new_record(&self, create: &Event, create_event: ShortEventId) -> Result<RoomRecord, RoomError> {
-        #[derive(Deserialize)]
-        struct CreateContent {
-            #[serde(rename = "m.federate")]
-            federate: Option<bool>,
-            #[serde(rename = "type")]
-            room_type: Option<String>,
-        }
-        let content: CreateContent = create.content().map_err(|e| {
-            RoomError::BadContent(format!("the content of the create event is not valid: {e}"))
-        })?;
-        Ok(RoomRecord {
-            version: self.version.clone(),
-            create_event,
-            federate: content.federate.unwrap_or(true),
-            room_type: content.room_type,
-        })
-    }
-
     fn write_events(
         &self,
         rows: &mut Transaction<'_>,
@@ -122,8 +110,9 @@ impl RoomBatch {
         mut head: RoomHead,
     ) -> Result<Vec<Appended>, RoomError> {
         let mut appended = Vec::with_capacity(self.pending.len());
+        let mut state = self.base;
         for pending in &self.pending {
-            appended.push(self.write_event(rows, room, &mut head, pending)?);
+            appended.push(self.write_event(rows, room, &mut head, &mut state, pending)?);
         }
         rows.put(&ROOM_HEADS, &room, &head);
         if let Some(last) = appended.last() {
@@ -133,44 +122,84 @@ impl RoomBatch {
         Ok(appended)
     }
 
-    /// Writes one event's rows and moves the head onto it.
+    /// Writes one event's rows and moves the head onto it. `state` is the one before the event, and then the
+    /// one after it.
     fn write_event(
         &self,
         rows: &mut Transaction<'_>,
         room: ShortRoomId,
         head: &mut RoomHead,
+        state: &mut StateRoot,
         pending: &PendingEvent,
     ) -> Result<Appended, RoomError> {
-        let event = &pending.event;
-        let short = rows.intern_event(event.event_id())?;
-        let position = rows.next_position();
-        let timeline = TimelineKey(head.newest.0.max(0) + 1);
-        let meta = EventMeta {
-            room,
-            sender: rows.intern_user(event.sender())?,
-            timeline: Some(timeline),
-            position,
-            state_before: head.state,
-            status: EventStatus::Accepted,
-            redacted_by: None,
-        };
-        rows.put(&EVENT_JSON, &short, &event.json().as_bytes().to_vec());
-        rows.put(&EVENT_META, &short, &meta);
-        rows.put(&TIMELINE, &(room, timeline), &(short, position));
-        if let Some(state_key) = event.state_key() {
-            let key = rows.intern_state_key(event.event_type(), state_key)?;
-            let before = StateRoot::from_bytes(head.state);
-            head.state = self.appender.inner.states.set(rows, before, key, short)?.to_bytes();
-            let stripped_state = pending.stripped_state.as_ref();
-            let server_name = &self.appender.inner.server_name;
-            MembershipChange { server_name, room, event, short, position, stripped_state }.write(rows)?;
+        let inner = &self.appender.inner;
+        let room_rows =
+            RoomRows { server_name: &inner.server_name, states: &inner.states, events: &inner.events, room };
+        let appended =
+            room_rows.write_live(rows, head, &pending.event, *state, pending.redaction.as_ref())?;
+        let Appended { short, event, position } = &appended;
+        *state = room_rows.state_after(rows, *short, event, *state)?;
+        if self.other_ends.is_empty() {
+            head.state = state.to_bytes();
+            let change = MembershipChange {
+                server_name: &inner.server_name,
+                room,
+                event,
+                short: *short,
+                position: *position,
+                stripped_state: pending.stripped_state.as_ref(),
+            };
+            change.write(rows)?;
+        } else {
+            let current = self.resolve_with_other_ends(rows, room, *state)?;
+            room_rows.move_state(rows, head, current, *position, Some(&appended))?;
         }
-        if let Some(redaction) = &pending.redaction {
-            redaction.write(rows, short)?;
-        }
-        head.depth = event.depth();
-        head.newest = timeline;
-        head.extremities = vec![short];
-        Ok(Appended { short, event: event.clone(), position })
+        head.extremities = self.other_ends.iter().map(|(end, _)| *end).chain([appended.short]).collect();
+        Ok(appended)
     }
+
+    /// The current state of a room with more ends than an event may name, one of which has `state`.
+    fn resolve_with_other_ends(
+        &self,
+        rows: &mut Transaction<'_>,
+        room: ShortRoomId,
+        state: StateRoot,
+    ) -> Result<StateRoot, RoomError> {
+        let inner = &self.appender.inner;
+        let record = inner.index.record(room)?.ok_or_else(|| self.damaged("its record is missing"))?;
+        let room = ResolvedRoom { rules: &self.rules, create: record.create_event };
+        let mut new = Vec::with_capacity(self.pending.len());
+        for pending in &self.pending {
+            // Those that come later in the batch have no short id yet, and are in no state.
+            if let Some(short) = rows.short_event_id(pending.event.event_id())? {
+                new.push((short, pending.event.clone()));
+            }
+        }
+        let states = self.other_ends.iter().map(|(_, state)| *state).chain([state]);
+        inner.resolver.resolve_within(rows, room, new, states)
+    }
+}
+
+/// What a create event says of its room for good.
+pub(in crate::rooms) fn record_of(
+    version: &RoomVersionId,
+    create: &Event,
+    create_event: ShortEventId,
+) -> Result<RoomRecord, RoomError> {
+    #[derive(Deserialize)]
+    struct CreateContent {
+        #[serde(rename = "m.federate")]
+        federate: Option<bool>,
+        #[serde(rename = "type")]
+        room_type: Option<String>,
+    }
+    let content: CreateContent = create
+        .content()
+        .map_err(|e| RoomError::BadContent(format!("the content of the create event is not valid: {e}")))?;
+    Ok(RoomRecord {
+        version: version.clone(),
+        create_event,
+        federate: content.federate.unwrap_or(true),
+        room_type: content.room_type,
+    })
 }

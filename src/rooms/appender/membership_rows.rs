@@ -15,19 +15,19 @@ use crate::{
     },
 };
 
-/// A membership event that has a short id and a position.
-pub(super) struct MembershipChange<'a> {
-    pub(super) server_name: &'a ServerName,
-    pub(super) room: ShortRoomId,
-    pub(super) event: &'a Event,
-    pub(super) short: ShortEventId,
-    pub(super) position: StreamPosition,
-    pub(super) stripped_state: Option<&'a Vec<Box<RawValue>>>,
+/// A membership event that has a short id and takes effect at a position.
+pub(in crate::rooms) struct MembershipChange<'a> {
+    pub(in crate::rooms) server_name: &'a ServerName,
+    pub(in crate::rooms) room: ShortRoomId,
+    pub(in crate::rooms) event: &'a Event,
+    pub(in crate::rooms) short: ShortEventId,
+    pub(in crate::rooms) position: StreamPosition,
+    pub(in crate::rooms) stripped_state: Option<&'a Vec<Box<RawValue>>>,
 }
 
 impl MembershipChange<'_> {
     /// Brings all rows about the member up to date. Other events are ignored.
-    pub(super) fn write(&self, transaction: &mut Transaction<'_>) -> Result<(), RoomError> {
+    pub(in crate::rooms) fn write(&self, transaction: &mut Transaction<'_>) -> Result<(), RoomError> {
         let Some(membership) = self.event.membership() else { return Ok(()) };
         let Some(membership) = Membership::of(&membership.as_str().into()) else { return Ok(()) };
         let Some(target) = self.event.state_key().and_then(|key| <&UserId>::try_from(key).ok()) else {
@@ -37,9 +37,30 @@ impl MembershipChange<'_> {
         let before = transaction.get(&MEMBERSHIPS, &(user, self.room))?;
         self.write_row(transaction, user, membership, before);
         self.write_member(transaction, user, membership, before);
-        self.write_counts(transaction, membership, before.map(|row| row.membership))?;
+        write_counts(transaction, self.room, Some(membership), before.map(|row| row.membership))?;
         if target.server_name() == self.server_name {
             self.write_local(transaction, user, membership, before);
+        }
+        Ok(())
+    }
+
+    /// Takes away all rows about a member who has no member event any more: a resolution can come to that.
+    pub(in crate::rooms) fn write_removal(
+        transaction: &mut Transaction<'_>,
+        server_name: &ServerName,
+        room: ShortRoomId,
+        user: ShortUserId,
+        position: StreamPosition,
+    ) -> Result<(), RoomError> {
+        let Some(before) = transaction.get(&MEMBERSHIPS, &(user, room))? else { return Ok(()) };
+        transaction.delete(&MEMBERSHIPS, &(user, room));
+        transaction.delete(&ROOM_MEMBERS, &(room, before.membership, user));
+        write_counts(transaction, room, None, Some(before.membership))?;
+        if transaction.user_id(user).is_ok_and(|user| user.server_name() == server_name) {
+            transaction.delete(&LOCAL_MEMBERS, &(room, user));
+            transaction.delete(&STRIPPED_STATE, &(user, room));
+            transaction.put(&OWN_MEMBERSHIP_CHANGES, &(user, position), &room);
+            transaction.announce(ChangeScope::User(user), position);
         }
         Ok(())
     }
@@ -78,30 +99,6 @@ impl MembershipChange<'_> {
         transaction.put(&ROOM_MEMBERS, &(self.room, membership, user), &self.short);
     }
 
-    fn write_counts(
-        &self,
-        transaction: &mut Transaction<'_>,
-        membership: Membership,
-        before: Option<Membership>,
-    ) -> Result<(), RoomError> {
-        if before == Some(membership) {
-            return Ok(());
-        }
-        let (mut joined, mut invited) = transaction.get(&MEMBER_COUNTS, &self.room)?.unwrap_or_default();
-        match before {
-            Some(Membership::Join) => joined = joined.saturating_sub(1),
-            Some(Membership::Invite) => invited = invited.saturating_sub(1),
-            _ => {}
-        }
-        match membership {
-            Membership::Join => joined += 1,
-            Membership::Invite => invited += 1,
-            _ => {}
-        }
-        transaction.put(&MEMBER_COUNTS, &self.room, &(joined, invited));
-        Ok(())
-    }
-
     /// What only users of this server have.
     fn write_local(
         &self,
@@ -126,4 +123,28 @@ impl MembershipChange<'_> {
             transaction.announce(ChangeScope::User(user), self.position);
         }
     }
+}
+
+fn write_counts(
+    transaction: &mut Transaction<'_>,
+    room: ShortRoomId,
+    membership: Option<Membership>,
+    before: Option<Membership>,
+) -> Result<(), RoomError> {
+    if before == membership {
+        return Ok(());
+    }
+    let (mut joined, mut invited) = transaction.get(&MEMBER_COUNTS, &room)?.unwrap_or_default();
+    match before {
+        Some(Membership::Join) => joined = joined.saturating_sub(1),
+        Some(Membership::Invite) => invited = invited.saturating_sub(1),
+        _ => {}
+    }
+    match membership {
+        Some(Membership::Join) => joined += 1,
+        Some(Membership::Invite) => invited += 1,
+        _ => {}
+    }
+    transaction.put(&MEMBER_COUNTS, &room, &(joined, invited));
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod commit;
 mod draft;
 mod membership_rows;
 mod redaction;
+mod room_rows;
 mod stripped_state;
 mod transaction_ids;
 
@@ -25,9 +26,13 @@ use quick_cache::sync::Cache;
 use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName};
 
 use self::transaction_ids::TransactionIds;
-use super::{EventStore, RoomError, RoomIndex, RoomStates, SigningKeys, limits, writer::RoomWriters};
+use super::{
+    EventStore, RoomError, RoomIndex, RoomStates, SigningKeys, StoredEvent, limits,
+    resolution::{ResolvedRoom, StateResolver},
+    writer::RoomWriters,
+};
 use crate::{
-    matrix::{builder::EventReference, power_levels::PowerLevels, room_versions},
+    matrix::{builder::EventReference, limits::PREV_EVENTS_MAX, power_levels::PowerLevels, room_versions},
     state::tree::StateRoot,
     storage::{ShortEventId, Storage},
     users::Clock,
@@ -52,6 +57,7 @@ struct Inner {
     index: RoomIndex,
     events: EventStore,
     states: RoomStates,
+    resolver: StateResolver,
     keys: SigningKeys,
     clock: Clock,
     writers: RoomWriters,
@@ -72,6 +78,7 @@ impl Appender {
         clock: Clock,
     ) -> Self {
         let inner = Inner {
+            resolver: StateResolver::new(storage.clone(), events.clone(), states.clone()),
             server_name,
             storage,
             index,
@@ -116,6 +123,11 @@ impl Appender {
         &self.inner.states
     }
 
+    /// Resolves states of rooms.
+    pub fn resolver(&self) -> &StateResolver {
+        &self.inner.resolver
+    }
+
     /// Waits for the room's turn and starts a batch on its head. Nobody else writes the room until the batch
     /// is committed or dropped, so what is read meanwhile stays true. Holds the thread: hold one at a time.
     pub fn begin(&self, room_id: &RoomId) -> Result<RoomBatch, RoomError> {
@@ -128,15 +140,36 @@ impl Appender {
         let damaged = |what| RoomError::DamagedRoom { room_id: room_id.to_owned(), what };
         let create = self.inner.events.get(record.create_event)?;
         let create = create.ok_or_else(|| damaged("its create event is missing"))?.event;
-        let mut prev_events = Vec::with_capacity(head.extremities.len());
-        for short in head.extremities.iter().rev().take(crate::matrix::limits::PREV_EVENTS_MAX) {
-            let stored = self.inner.events.get(*short)?;
-            let stored = stored.ok_or_else(|| damaged("an event at the end of its history is missing"))?;
-            let reference = EventReference::of(&stored.event, &rules).map_err(|source| {
-                RoomError::CorruptEvent { event_id: stored.event.event_id().to_owned(), source }
-            })?;
-            prev_events.push(reference);
+        if head.extremities.is_empty() {
+            // Still being taken in from another server.
+            return Err(not_found());
         }
+        let mut ends = Vec::with_capacity(head.extremities.len());
+        for short in &head.extremities {
+            let stored = self.inner.events.get(*short)?;
+            ends.push(stored.ok_or_else(|| damaged("an event at the end of its history is missing"))?);
+        }
+        // More ends than an event may name: the oldest are joined first.
+        let others = ends.split_off(ends.len().min(PREV_EVENTS_MAX));
+        let mut other_ends = Vec::with_capacity(others.len());
+        for end in &others {
+            other_ends.push((end.short, self.inner.states.after(end)?));
+        }
+        let base = if other_ends.is_empty() {
+            StateRoot::from_bytes(head.state)
+        } else {
+            let states = ends.iter().map(|end| self.inner.states.after(end));
+            let states = states.collect::<Result<Vec<_>, _>>()?;
+            let room = ResolvedRoom { rules: &rules, create: record.create_event };
+            self.inner.resolver.resolve(room, states)?
+        };
+        let reference = |end: &StoredEvent| {
+            EventReference::of(&end.event, &rules).map_err(|source| RoomError::CorruptEvent {
+                event_id: end.event.event_id().to_owned(),
+                source,
+            })
+        };
+        let prev_events = ends.iter().map(reference).collect::<Result<_, _>>()?;
         Ok(RoomBatch {
             appender: self.clone(),
             guard: Some(guard),
@@ -144,9 +177,10 @@ impl Appender {
             rules,
             room_id: Some(room_id.to_owned()),
             create: Some(create),
-            base: StateRoot::from_bytes(head.state),
+            base,
             depth: head.depth,
             prev_events,
+            other_ends,
             pending: Vec::new(),
             state: std::collections::HashMap::new(),
             earliest_ms: 0,
@@ -173,6 +207,7 @@ impl Appender {
             base: StateRoot::EMPTY,
             depth: 0,
             prev_events: Vec::new(),
+            other_ends: Vec::new(),
             pending: Vec::new(),
             state: std::collections::HashMap::new(),
             earliest_ms,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ruma::room_version_rules::RoomVersionRules;
+
 use super::{Draft, RoomBatch};
 use crate::{
     matrix::{event::Event, redaction::redact},
@@ -19,7 +21,7 @@ const NEVER_REDACTED: [&str; 2] = ["m.room.create", "m.room.server_acl"];
 
 /// A redaction that takes effect together with its event.
 #[derive(Debug)]
-pub(super) struct Redaction {
+pub(in crate::rooms) struct Redaction {
     target: ShortEventId,
     redacted: Arc<Event>,
 }
@@ -48,7 +50,7 @@ impl RoomBatch {
 
     /// Applies the redaction `event`, which the rules have allowed, to its target. Own events may be
     /// redacted by anyone who may send redactions, those of others with the redact level.
-    pub(super) fn redact(&self, target: StoredEvent, event: &Event) -> Result<Redaction, RoomError> {
+    pub(super) fn redact(&self, target: &StoredEvent, event: &Event) -> Result<Redaction, RoomError> {
         if target.event.sender() != event.sender() {
             let levels = self.power_levels()?;
             let required = levels.level(crate::matrix::power_levels::LevelField::Redact)?;
@@ -60,17 +62,22 @@ impl RoomBatch {
                 )));
             }
         }
-        let redacted = redact(&target.event, &self.rules).map_err(|source| RoomError::CorruptEvent {
-            event_id: target.event.event_id().to_owned(),
-            source,
-        })?;
-        Ok(Redaction { target: target.short, redacted: Arc::new(redacted) })
+        Redaction::of(target, &self.rules)
     }
 }
 
 impl Redaction {
+    /// What remains of `target`, whoever redacts it.
+    pub(in crate::rooms) fn of(target: &StoredEvent, rules: &RoomVersionRules) -> Result<Self, RoomError> {
+        let redacted = redact(&target.event, rules).map_err(|source| RoomError::CorruptEvent {
+            event_id: target.event.event_id().to_owned(),
+            source,
+        })?;
+        Ok(Self { target: target.short, redacted: Arc::new(redacted) })
+    }
+
     /// Replaces the target's text. The first redaction stays the one that is shown as the reason.
-    pub(super) fn write(
+    pub(in crate::rooms) fn write(
         &self,
         transaction: &mut Transaction<'_>,
         redaction: ShortEventId,
@@ -86,12 +93,12 @@ impl Redaction {
     }
 
     /// Makes readers see the redacted text; after the write.
-    pub(super) fn applied(&self, events: &EventStore) {
+    pub(in crate::rooms) fn applied(&self, events: &EventStore) {
         events.replaced(self.target);
     }
 
     /// The event that lost its content.
-    pub(super) fn target(&self) -> ShortEventId {
+    pub(in crate::rooms) fn target(&self) -> ShortEventId {
         self.target
     }
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ruma::UserId;
+use ruma::{ServerName, UserId};
 use serde_json::value::RawValue;
 
-use super::RoomBatch;
 use crate::{
     matrix::{client_format, event::Event},
     rooms::RoomError,
@@ -23,21 +22,23 @@ const IDENTIFYING_TYPES: [&str; 7] = [
     "m.room.encryption",
 ];
 
-/// The stripped state for the target of `event`, when it is the invite or knock of a user of this server:
-/// the identifying state, the sender's member event (who invites) and the target's own.
-pub(super) fn shown_to_target(
-    batch: &RoomBatch,
+/// The stripped state for the target of `event`, when it is the invite or knock of a user of `server`: the
+/// identifying state, the sender's member event (who invites) and the target's own. `state_event` reads the
+/// state after the event.
+pub(in crate::rooms) fn shown_to_target(
+    server: &ServerName,
     event: &Event,
+    state_event: impl Fn(&str, &str) -> Result<Option<Arc<Event>>, RoomError>,
 ) -> Result<Option<Vec<Box<RawValue>>>, RoomError> {
-    let Some(target) = local_target(batch, event) else { return Ok(None) };
+    let Some(target) = local_target(server, event) else { return Ok(None) };
     let mut shown: Vec<Arc<Event>> = Vec::with_capacity(IDENTIFYING_TYPES.len() + 2);
     for event_type in IDENTIFYING_TYPES {
-        shown.extend(batch.state_event(event_type, "")?);
+        shown.extend(state_event(event_type, "")?);
     }
     if event.sender() != target {
-        shown.extend(batch.state_event("m.room.member", event.sender().as_str())?);
+        shown.extend(state_event("m.room.member", event.sender().as_str())?);
     }
-    shown.extend(batch.state_event("m.room.member", target.as_str())?);
+    shown.extend(state_event("m.room.member", target.as_str())?);
     let stripped = shown.iter().map(|event| {
         client_format::stripped_state(event).map_err(|source| RoomError::CorruptEvent {
             event_id: event.event_id().to_owned(),
@@ -47,9 +48,9 @@ pub(super) fn shown_to_target(
     stripped.collect::<Result<_, _>>().map(Some)
 }
 
-fn local_target<'e>(batch: &RoomBatch, event: &'e Event) -> Option<&'e UserId> {
+fn local_target<'e>(server: &ServerName, event: &'e Event) -> Option<&'e UserId> {
     let membership = Membership::of(&event.membership()?.as_str().into())?;
     let target = <&UserId>::try_from(event.state_key()?).ok()?;
     let is_shown = matches!(membership, Membership::Invite | Membership::Knock);
-    (is_shown && batch.is_local(target.server_name())).then_some(target)
+    (is_shown && target.server_name() == server).then_some(target)
 }

@@ -14,7 +14,7 @@ use crate::storage::{
 pub struct RoomRecord {
     /// The version, from the create event.
     pub version: RoomVersionId,
-    /// The create event.
+    /// The create event; 0 while this server knows no more of the room than an invite or a knock.
     pub create_event: ShortEventId,
     /// False when the create event says that only this server's users may take part.
     pub federate: bool,
@@ -33,7 +33,8 @@ pub struct RoomHead {
     pub newest: TimelineKey,
     /// The oldest backfilled event's timeline key; 0 when there is none.
     pub oldest: TimelineKey,
-    /// The forward extremities: events that no other event names as previous.
+    /// The forward extremities: events that no other event names as previous. None while a room that is
+    /// being joined through another server is taken in.
     pub extremities: Vec<ShortEventId>,
 }
 
@@ -63,10 +64,23 @@ pub enum EventStatus {
     Accepted = 1,
     /// Failed the check against the current state: part of the graph, hidden from clients.
     SoftFailed = 2,
-    /// Failed an authorisation check: never part of state, hidden from clients.
+    /// Failed the check against the state before it (5 on receipt): hidden from clients, and not part of the
+    /// state after it.
     Rejected = 3,
-    /// Known only as somebody's auth event; its place in the graph is not.
+    /// Known only as an entry of a state or somebody's auth event; its place in the graph is not.
     Outlier = 4,
+    /// Failed the check against its own auth events (4 on receipt): part of no state on any server.
+    Unauthorised = 5,
+    /// The invite, knock or leave of a user here and a room that this server is not in: nothing was known by
+    /// which it could have been checked.
+    OutOfBand = 6,
+}
+
+impl EventStatus {
+    /// Whether the authorisation rules refused the event for good.
+    pub const fn is_rejected(self) -> bool {
+        matches!(self, Self::Rejected | Self::Unauthorised)
+    }
 }
 
 impl Key for EventStatus {
@@ -80,6 +94,8 @@ impl Key for EventStatus {
             2 => Ok(Self::SoftFailed),
             3 => Ok(Self::Rejected),
             4 => Ok(Self::Outlier),
+            5 => Ok(Self::Unauthorised),
+            6 => Ok(Self::OutOfBand),
             other => Err(CodecError::invalid("event status", other)),
         }
     }
@@ -96,7 +112,7 @@ pub struct EventMeta {
     pub timeline: Option<TimelineKey>,
     /// When this server's clients could first see it; zero for backfilled events and outliers.
     pub position: StreamPosition,
-    /// The room's state before the event: the root of its tree.
+    /// The room's state before the event: the root of its tree. Empty for outliers, of which it is not known.
     pub state_before: [u8; 16],
     /// How it was received.
     pub status: EventStatus,
