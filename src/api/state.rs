@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 
 use super::client::discovery::Advertised;
 use crate::{
-    net::RateLimiter,
+    net::{RateLimiter, outbound::Outbound},
     push::PushRules,
     rooms::{
         Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, RoomCreator, RoomDirectory,
@@ -38,6 +38,8 @@ api_state! {
     storage: Storage,
     /// Access tokens and what they stand for.
     sessions: Sessions,
+    /// Requests to other hosts.
+    outbound: Outbound,
     /// How often a client may do what costs or annoys others.
     rate_limiter: Arc<RateLimiter>,
     /// Accounts.

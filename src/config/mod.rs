@@ -94,6 +94,9 @@ options! {
         /// What clients and servers that only know the server's name are told.
         well_known: WellKnown = WellKnown::default();
 
+        /// Requests that this server makes to other hosts.
+        outbound: Outbound = Outbound::default();
+
         /// How often each user and each address may do things that cost or annoy others.
         rate_limits: RateLimits = RateLimits::default();
 
@@ -112,6 +115,19 @@ options! {
         /// The name and port at which other servers reach this server. If it is not set, they are told
         /// nothing and use the server's name.
         server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+    }
+}
+
+options! {
+    /// Requests to other servers, and to whatever a URL in a message names.
+    pub struct Outbound {
+        /// Addresses and ranges outside the public internet that may be connected to. Others, such as
+        /// those of your home network, are refused, as strangers could otherwise make this server ask
+        /// things there. URLs in this file and in bridges' registrations need not be listed.
+        allowed_ranges: Vec<AddressRange> = Vec::new(), example "[\"192.168.1.0/24\", \"fd00::/8\"]";
+
+        /// A file of certificate authorities (PEM) that are trusted beside the system's.
+        ca_file: Option<PathBuf> = None, example "\"/etc/conduit/ca.pem\"";
     }
 }
 

@@ -175,7 +175,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 impl TextValue for PathBuf {
-    const ALLOWED: &'static str = "the path of a folder";
+    const ALLOWED: &'static str = "the path of a file or folder";
 
     fn read(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Path::new(text).to_owned())

@@ -7,7 +7,10 @@ use ruma::OwnedServerName;
 use crate::{
     api::{ApiState, client::discovery::Advertised},
     config::{self, Config},
-    net::RateLimiter,
+    net::{
+        RateLimiter,
+        outbound::{Outbound, OutboundSetupError},
+    },
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
@@ -40,6 +43,9 @@ pub enum StartError {
     /// A service of the rooms could not be made.
     #[error(transparent)]
     Rooms(#[from] RoomError),
+    /// Requests to other hosts could not be set up.
+    #[error(transparent)]
+    Outbound(#[from] OutboundSetupError),
     /// The database belongs to another server.
     #[error(
         "the database in {folder} belongs to the server {found}, and server_name is {configured}: a server's \
@@ -173,6 +179,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         unread: unread_counts(storage, &readers, &push_rules),
     });
     Ok(ApiState {
+        outbound: Outbound::new(config.outbound.ca_file.as_deref(), &config.outbound.allowed_ranges)?,
         notifier: start_notifier(storage, &typing)?,
         rate_limiter: Arc::new(RateLimiter::new(&config.rate_limits)),
         push_rules,
