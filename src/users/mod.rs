@@ -5,6 +5,7 @@
 
 mod account_data;
 mod accounts;
+pub mod appservices;
 mod clock;
 mod devices;
 mod error;
@@ -25,6 +26,7 @@ mod uiaa;
 
 pub use account_data::{AccountData, AccountDataEntry};
 pub use accounts::{Accounts, NewAccount};
+pub use appservices::{Appservice, Appservices};
 pub use clock::{Clock, ManualClock};
 pub use devices::{Device, Devices};
 pub use error::UserError;
