@@ -10,13 +10,15 @@ use http::{StatusCode, header::AUTHORIZATION, request::Parts};
 use ruma::{
     OwnedDeviceId, OwnedUserId, UserId,
     api::error::{ErrorKind, UnknownTokenErrorData},
+    exports::serde_html_form,
 };
+use serde::Deserialize;
 
 use super::{ApiError, blocking};
 use crate::{
     net::ClientAddress,
     storage::ShortUserId,
-    users::{AccessToken, Session, Sessions},
+    users::{AccessToken, Appservice, Session, Sessions, appservices::ActingFor},
 };
 
 /// The user and device that a request's access token stands for.
@@ -30,6 +32,9 @@ pub struct Requester {
     pub device_id: OwnedDeviceId,
     /// Whether the user administers this server.
     pub is_admin: bool,
+    /// The application service that makes the request for the user, if one does. Then the device id may be
+    /// empty, for none.
+    pub appservice: Option<Arc<Appservice>>,
 }
 
 impl Requester {
@@ -39,6 +44,14 @@ impl Requester {
             return Ok(());
         }
         Err(ApiError::forbidden("You can do this only for yourself"))
+    }
+
+    /// Whether the limits on how often one may do things hold: not for application services that are
+    /// registered so, nor for their own users.
+    pub fn is_rate_limited(&self) -> bool {
+        self.appservice.as_ref().is_none_or(|appservice| {
+            appservice.registration.is_rate_limited && appservice.sender != self.user_id
+        })
     }
 }
 
@@ -59,6 +72,11 @@ where
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, message));
         };
         let sessions = Sessions::from_ref(state);
+        if let Some(appservice) = sessions.appservice(&token) {
+            let requester = act(sessions, appservice, parts).await?;
+            parts.extensions.insert(requester.clone());
+            return Ok(requester);
+        }
         let Some(session) = find(&sessions, token).await? else {
             return Err(unknown_token());
         };
@@ -68,9 +86,73 @@ where
             user: session.user,
             device_id: session.device_id.clone(),
             is_admin: session.is_admin,
+            appservice: None,
         };
         parts.extensions.insert(requester.clone());
         Ok(requester)
+    }
+}
+
+/// The user that an application service makes the request for (application service API, "Identity assertion").
+async fn act(sessions: Sessions, appservice: Arc<Appservice>, parts: &Parts) -> Result<Requester, ApiError> {
+    #[derive(Deserialize)]
+    struct Query {
+        user_id: Option<OwnedUserId>,
+        device_id: Option<OwnedDeviceId>,
+        /// Its name in MSC3202, before it was in the specification.
+        #[serde(rename = "org.matrix.msc3202.device_id")]
+        msc3202_device_id: Option<OwnedDeviceId>,
+    }
+    let query: Query = serde_html_form::from_str(parts.uri.query().unwrap_or_default())
+        .map_err(|_| ApiError::invalid_param("`user_id` in the query is not a user id"))?;
+    let device_id = query.device_id.or(query.msc3202_device_id);
+    let acting = ActingFor { user_id: query.user_id, device_id };
+    blocking::run(move || {
+        let actor = sessions.act(&appservice, acting)?;
+        Ok::<_, ApiError>(Requester {
+            user_id: actor.user_id,
+            user: actor.user,
+            device_id: actor.device_id,
+            is_admin: actor.is_admin,
+            appservice: Some(appservice),
+        })
+    })
+    .await
+}
+
+/// The application service whose token a request shows, for what only application services may do.
+#[derive(Debug, Clone)]
+pub struct AppserviceToken(pub Arc<Appservice>);
+
+impl<S> FromRequestParts<S> for AppserviceToken
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Some(token) = access_token(parts) else {
+            let message = "The application service's token is needed";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, message));
+        };
+        Sessions::from_ref(state).appservice(&token).map(Self).ok_or_else(unknown_token)
+    }
+}
+
+/// As [`AppserviceToken`], where only some requests need one: it is up to the handler to refuse.
+#[derive(Debug)]
+pub struct MaybeAppserviceToken(pub Result<AppserviceToken, ApiError>);
+
+impl<S> FromRequestParts<S> for MaybeAppserviceToken
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(AppserviceToken::from_request_parts(parts, state).await))
     }
 }
 
@@ -201,6 +283,7 @@ mod tests {
             user: alice.user,
             device_id: alice.device_id,
             is_admin: true,
+            appservice: None,
         };
         assert!(requester.must_be(&alice.user_id).is_ok());
         assert!(requester.must_be(ruma::user_id!("@bob:example.org")).is_err());

@@ -23,7 +23,7 @@ pub mod uiaa;
 mod user_errors;
 mod viewer;
 
-pub use authentication::{MaybeRequester, Requester};
+pub use authentication::{AppserviceToken, MaybeAppserviceToken, MaybeRequester, Requester};
 pub use error::ApiError;
 pub use request::{Ruma, RumaResponse};
 pub use state::ApiState;

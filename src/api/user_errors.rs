@@ -23,6 +23,11 @@ impl From<UserError> for ApiError {
             | UserError::WrongCredentials
             | UserError::InvalidLoginToken
             | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
+            UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
+            UserError::NotInNamespace(_) | UserError::NotRegistered(_) => {
+                (StatusCode::FORBIDDEN, ErrorKind::Forbidden)
+            }
+            UserError::NotADeviceOf { .. } => (StatusCode::BAD_REQUEST, ErrorKind::UnknownDevice),
             UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
             UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {
                 (StatusCode::NOT_FOUND, ErrorKind::NotFound)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
 use super::{
-    Clock, Passwords, UserError,
+    Appservices, Clock, Passwords, UserError,
     sessions::{self, NewDevice, Sessions, StartedSession},
 };
 use crate::storage::{
@@ -23,6 +23,8 @@ pub struct NewAccount {
     pub password: Option<String>,
     /// Logs the user in at once.
     pub device: Option<NewDevice>,
+    /// The application service that makes the account, for one of its users.
+    pub appservice: Option<String>,
 }
 
 /// The service for accounts; cheap to clone.
@@ -45,6 +47,11 @@ impl Accounts {
         clock: Clock,
     ) -> Self {
         Self { storage, sessions, passwords, server_name: Arc::new(server_name), clock }
+    }
+
+    /// The application services, which have names for themselves.
+    pub fn appservices(&self) -> &Appservices {
+        self.sessions.appservices()
     }
 
     /// This server's name.
@@ -81,6 +88,9 @@ impl Accounts {
         if self.find(&user_id)?.is_some() {
             return Err(UserError::UserInUse(user_id));
         }
+        if !self.appservices().current().may_have_user(&user_id, None) {
+            return Err(UserError::ExclusiveUser(user_id));
+        }
         Ok(user_id)
     }
 
@@ -107,21 +117,31 @@ impl Accounts {
         account: NewAccount,
     ) -> Result<Option<StartedSession>, UserError> {
         let user_id = self.new_user_id(user_id.localpart())?;
+        self.create(&user_id, account)
+    }
+
+    /// Makes an account whose name has been checked.
+    pub(super) fn create(
+        &self,
+        user_id: &UserId,
+        account: NewAccount,
+    ) -> Result<Option<StartedSession>, UserError> {
         let password_hash =
             account.password.map(|password| self.passwords.hash_new(&password)).transpose()?;
-        let session = account.device.map(|device| device.prepare(&user_id)).transpose()?;
+        let session = account.device.map(|device| device.prepare(user_id)).transpose()?;
         let now = self.clock.now();
         self.storage.write(|tx| {
-            let user = tx.intern_user(&user_id)?;
+            let user = tx.intern_user(user_id)?;
             if tx.contains(&tables::ACCOUNTS, &user)? {
-                return Err(UserError::UserInUse(user_id.clone()));
+                return Err(UserError::UserInUse(user_id.to_owned()));
             }
-            let is_first = tx.scan(&tables::ACCOUNTS, &tables::ACCOUNTS.all(), Direction::Forward).next();
+            let is_admin = account.is_admin || (account.appservice.is_none() && is_first_person(tx)?);
             let record = AccountRecord {
                 password_hash,
-                is_admin: account.is_admin || is_first.is_none(),
+                is_admin,
                 is_deactivated: false,
                 created_at: now,
+                appservice: account.appservice,
             };
             tx.put(&tables::ACCOUNTS, &user, &Json(record));
             if let Some(session) = &session {
@@ -243,6 +263,18 @@ impl Accounts {
         let Some(short) = reader.short_user_id(user)? else { return Ok(None) };
         Ok(reader.get(&tables::ACCOUNTS, &short)?.map(|Json(account)| (short, account)))
     }
+}
+
+/// Whether nobody has an account but application services' users, which are passed over one by one: there
+/// may be many, but then only until the first person registers.
+fn is_first_person(reader: &impl Read) -> Result<bool, StorageError> {
+    for row in reader.scan(&tables::ACCOUNTS, &tables::ACCOUNTS.all(), Direction::Forward) {
+        let (_, Json(account)) = row?;
+        if account.appservice.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -51,6 +51,24 @@ pub enum UserError {
     #[error("There is no account {0}")]
     UnknownUser(OwnedUserId),
 
+    /// An application service has the name for itself, or an application service asks for one that it has not.
+    #[error("The user name {0} is reserved for an application service")]
+    ExclusiveUser(OwnedUserId),
+    /// An application service acts for a user who is none of its own.
+    #[error("The application service may not act for {0}: it is in none of its namespaces")]
+    NotInNamespace(OwnedUserId),
+    /// An application service acts for a user who has no account yet.
+    #[error("The application service has not registered {0}")]
+    NotRegistered(OwnedUserId),
+    /// An application service acts with a device that its user does not have.
+    #[error("{user_id} has no device {device_id}")]
+    NotADeviceOf {
+        /// The user.
+        user_id: OwnedUserId,
+        /// The device.
+        device_id: OwnedDeviceId,
+    },
+
     /// The device id is too long.
     #[error("A device id may have at most {} bytes", limits::DEVICE_ID_BYTES_MAX)]
     DeviceIdTooLong,

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{
-    Clock, UserError,
+    Appservice, Appservices, Clock, UserError,
     last_seen::{LastSeen, SeenMark},
     limits,
     secrets::{self, SecretHash},
@@ -108,6 +108,7 @@ struct Inner {
     forgotten: Mutex<u64>,
     last_seen: LastSeen,
     clock: Clock,
+    appservices: Appservices,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -121,7 +122,27 @@ impl Sessions {
     pub fn new(storage: Storage, clock: Clock) -> Self {
         let cache = Cache::new(limits::SESSIONS_CACHED_MAX);
         let last_seen = LastSeen::new(storage.clone());
-        Self { inner: Arc::new(Inner { storage, cache, forgotten: Mutex::new(0), last_seen, clock }) }
+        let appservices = Appservices::default();
+        let inner = Inner { storage, cache, forgotten: Mutex::new(0), last_seen, clock, appservices };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The application services, whose tokens are no sessions but act for many users.
+    pub fn appservices(&self) -> &Appservices {
+        &self.inner.appservices
+    }
+
+    /// The application service whose token this is.
+    pub fn appservice(&self, token: &AccessToken) -> Option<Arc<Appservice>> {
+        self.inner.appservices.by_token(&token.0)
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(super) fn storage(&self) -> &Storage {
+        &self.inner.storage
     }
 
     /// When and from where devices were last seen.

@@ -19,11 +19,18 @@ use crate::{
         Aliases, Members, Permissions, Receipts, RoomDirectory, Typing,
         stored_room::{ALICE, BOB, CAROL, StoredRoom},
     },
+    users::{Clock, Sessions},
 };
 
 fn requester(room: &StoredRoom, user: &str) -> Requester {
     let viewer = room.viewer(user);
-    Requester { user_id: viewer.user_id, user: viewer.user, device_id: "DEVICE".into(), is_admin: false }
+    Requester {
+        user_id: viewer.user_id,
+        user: viewer.user,
+        device_id: "DEVICE".into(),
+        is_admin: false,
+        appservice: None,
+    }
 }
 
 fn room_id(room: &StoredRoom) -> OwnedRoomId {
@@ -218,7 +225,9 @@ async fn a_taken_alias_is_a_conflict() {
     let name = ruma::owned_room_alias_id!("#tea:example.org");
     let create = |name| {
         let request = client::alias::create_alias::v3::Request::new(name, room_id(&room));
-        alias::create::create(State(aliases.clone()), requester(&room, ALICE), Ruma(request))
+        let sessions = Sessions::new(room.storage.clone(), Clock::system());
+        let requester = requester(&room, ALICE);
+        alias::create::create(State(aliases.clone()), State(sessions), requester, Ruma(request))
     };
     create(name.clone()).await.unwrap();
     assert_eq!(refusal(create(name.clone()).await), (StatusCode::CONFLICT, ErrorKind::Unknown));

@@ -46,6 +46,8 @@ pub struct RoomBatch {
     pub(super) state: HashMap<(String, String), usize>,
     /// The least `origin_server_ts` that its events get.
     pub(super) earliest_ms: u64,
+    /// The `origin_server_ts` of its events, where it is not the time of sending.
+    pub(super) dated_ms: Option<u64>,
 }
 
 impl RoomBatch {
@@ -91,6 +93,14 @@ impl RoomBatch {
         let stored =
             inner.events.get(short)?.ok_or_else(|| self.damaged("an event of its state is missing"))?;
         Ok(Some((short, stored.event)))
+    }
+
+    /// Gives the events that follow this time in place of the time of sending, if there is one (application
+    /// service API, "Timestamp massaging").
+    #[must_use]
+    pub fn dated(mut self, at_ms: Option<u64>) -> Self {
+        self.dated_ms = at_ms;
+        self
     }
 
     /// A user's membership, with the batch's own events; `None` for who never had one.
@@ -143,7 +153,7 @@ impl RoomBatch {
             state_key: draft.state_key,
             content: draft.content,
             redacts: draft.redacts,
-            origin_server_ts: inner.clock.now_ms().max(self.earliest_ms),
+            origin_server_ts: self.dated_ms.unwrap_or_else(|| inner.clock.now_ms().max(self.earliest_ms)),
             prev_events: self.prev_events.clone(),
             auth_events: Vec::new(),
             depth: self.depth.saturating_add(1),

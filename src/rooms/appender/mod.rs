@@ -184,6 +184,7 @@ impl Appender {
             pending: Vec::new(),
             state: std::collections::HashMap::new(),
             earliest_ms: 0,
+            dated_ms: None,
         })
     }
 
@@ -211,6 +212,7 @@ impl Appender {
             pending: Vec::new(),
             state: std::collections::HashMap::new(),
             earliest_ms,
+            dated_ms: None,
         })
     }
 }

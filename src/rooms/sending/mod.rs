@@ -26,6 +26,21 @@ pub struct Message {
     pub event_type: String,
     /// The content.
     pub content: CanonicalJsonObject,
+    /// When it was sent, in milliseconds since 1970, if that was before: for application services.
+    pub at_ms: Option<u64>,
+}
+
+/// A client's request to set a state event.
+#[derive(Debug)]
+pub struct StateEvent {
+    /// The `type`.
+    pub event_type: String,
+    /// The state key.
+    pub state_key: String,
+    /// The content.
+    pub content: CanonicalJsonObject,
+    /// As that of a [`Message`]; not regarded for memberships.
+    pub at_ms: Option<u64>,
 }
 
 impl EventSender {
@@ -44,7 +59,7 @@ impl EventSender {
         transaction: &ClientTransaction,
     ) -> Result<OwnedEventId, RoomError> {
         let draft = Draft::message(sender, &message.event_type, message.content);
-        self.send_once(room_id, draft, transaction)
+        self.send_once(room_id, draft, message.at_ms, transaction)
     }
 
     /// Redacts an event, once for each transaction (`PUT /rooms/{roomId}/redact/…`).
@@ -56,16 +71,17 @@ impl EventSender {
         reason: Option<String>,
         transaction: &ClientTransaction,
     ) -> Result<OwnedEventId, RoomError> {
-        self.send_once(room_id, Draft::redaction(sender, target, reason), transaction)
+        self.send_once(room_id, Draft::redaction(sender, target, reason), None, transaction)
     }
 
     fn send_once(
         &self,
         room_id: &RoomId,
         draft: Draft,
+        at_ms: Option<u64>,
         transaction: &ClientTransaction,
     ) -> Result<OwnedEventId, RoomError> {
-        let mut batch = self.appender.begin_as_member(room_id, &draft.sender)?;
+        let mut batch = self.appender.begin_as_member(room_id, &draft.sender)?.dated(at_ms);
         if let Some(sent) = batch.sent_before(transaction)? {
             return Ok(sent);
         }
@@ -80,17 +96,17 @@ impl EventSender {
         &self,
         room_id: &RoomId,
         sender: &UserId,
-        event_type: &str,
-        state_key: &str,
-        content: CanonicalJsonObject,
+        event: StateEvent,
     ) -> Result<OwnedEventId, RoomError> {
+        let StateEvent { event_type, state_key, content, at_ms } = event;
+        let (event_type, state_key) = (event_type.as_str(), state_key.as_str());
         if event_type == "m.room.member" {
             let target = <&UserId>::try_from(state_key).map_err(|_| {
                 RoomError::InvalidParameter(format!("{state_key:?}, the state key, is not a user id"))
             })?;
             return self.memberships.set(room_id, sender, target, content);
         }
-        let mut batch = self.appender.begin_as_member(room_id, sender)?;
+        let mut batch = self.appender.begin_as_member(room_id, sender)?.dated(at_ms);
         let held = batch.state_event(event_type, state_key)?;
         if event_type == "m.room.power_levels" {
             checks::check_levels(&content, batch.rules())?;

@@ -32,6 +32,11 @@ fn sending(version: RoomVersionId) -> Sending {
     Sending { fixture, sender, room, alice }
 }
 
+fn state_event(event_type: &str, state_key: &str, json: Value) -> StateEvent {
+    let (event_type, state_key) = (event_type.to_owned(), state_key.to_owned());
+    StateEvent { event_type, state_key, content: content(json), at_ms: None }
+}
+
 impl Sending {
     fn transaction(&self, path: &str, id: &str) -> ClientTransaction {
         let user = self.fixture.storage.short_user_id(&self.alice).unwrap().unwrap();
@@ -40,12 +45,13 @@ impl Sending {
     }
 
     fn send(&self, json: Value, id: &str) -> Result<OwnedEventId, RoomError> {
-        let message = Message { event_type: "m.room.message".to_owned(), content: content(json) };
+        let message =
+            Message { event_type: "m.room.message".to_owned(), content: content(json), at_ms: None };
         self.sender.send(&self.room, &self.alice, message, &self.transaction("send", id))
     }
 
     fn put(&self, event_type: &str, json: Value) -> Result<OwnedEventId, RoomError> {
-        self.sender.put_state(&self.room, &self.alice, event_type, "", content(json))
+        self.sender.put_state(&self.room, &self.alice, state_event(event_type, "", json))
     }
 }
 
@@ -71,10 +77,11 @@ fn who_is_not_in_the_room_can_not_tell_it_from_none() {
     let mallory = RoomsFixture::user("mallory");
     let unknown = OwnedRoomId::try_from("!unknown:example.org").unwrap();
     for room in [&sending.room, &unknown] {
-        let message = Message { event_type: "m.room.message".to_owned(), content: content(json!({})) };
+        let message =
+            Message { event_type: "m.room.message".to_owned(), content: content(json!({})), at_ms: None };
         let outcome = sending.sender.send(room, &mallory, message, &sending.transaction("send", "1"));
         assert_eq!(outcome.unwrap_err().to_string(), "@mallory:example.org is not in the room");
-        let outcome = sending.sender.put_state(room, &mallory, "m.room.topic", "", content(json!({})));
+        let outcome = sending.sender.put_state(room, &mallory, state_event("m.room.topic", "", json!({})));
         assert_eq!(outcome.unwrap_err().to_string(), "@mallory:example.org is not in the room");
     }
 }
@@ -173,7 +180,7 @@ fn member_state_goes_the_members_way() {
     let bob = RoomsFixture::user("bob");
     let put = |state_key: &str, json: Value| {
         let (room, alice) = (&sending.room, &sending.alice);
-        sending.sender.put_state(room, alice, "m.room.member", state_key, content(json))
+        sending.sender.put_state(room, alice, state_event("m.room.member", state_key, json))
     };
     put(bob.as_str(), json!({"membership": "invite"})).unwrap();
     let member = sending.fixture.state_content(&sending.room, "m.room.member", bob.as_str());

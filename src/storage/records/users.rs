@@ -21,6 +21,9 @@ pub struct AccountRecord {
     pub is_deactivated: bool,
     /// When it was made.
     pub created_at: MilliSecondsSinceUnixEpoch,
+    /// The id of the application service that made it, for one of its users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appservice: Option<String>,
 }
 
 /// A device of a user: one login.

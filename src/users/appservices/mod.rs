@@ -8,6 +8,7 @@
 //! [registration]: https://spec.matrix.org/v1.19/application-service-api/#registration
 //! [identity assertion]: https://spec.matrix.org/v1.19/application-service-api/#identity-assertion
 
+mod acting;
 mod folder;
 mod limits;
 mod namespaces;
@@ -19,12 +20,13 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ruma::{OwnedServerName, OwnedUserId, RoomAliasId, RoomId, UserId};
+use ruma::{OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName, UserId};
 
 use self::namespaces::{Namespaces, Owned, Pattern};
 use super::secrets::SecretHash;
 
 pub use self::{
+    acting::{ActingFor, Actor},
     folder::{is_registration, read_file},
     registration::{Registration, RegistrationError},
 };
@@ -40,17 +42,16 @@ pub struct Appservice {
     number: usize,
 }
 
-/// All application services. Cheap to clone.
-#[derive(Debug, Clone)]
+/// All application services; none by default. Cheap to clone.
+#[derive(Debug, Clone, Default)]
 pub struct Appservices {
-    server_name: OwnedServerName,
     current: Arc<RwLock<Arc<Registered>>>,
 }
 
 /// One set of application services, whole.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Registered {
-    server_name: OwnedServerName,
+    server_name: Option<OwnedServerName>,
     services: Vec<Arc<Appservice>>,
     by_token: HashMap<SecretHash, usize>,
     users: Namespaces,
@@ -59,22 +60,20 @@ pub struct Registered {
 }
 
 impl Appservices {
-    /// None yet, on `server_name`.
-    pub fn new(server_name: OwnedServerName) -> Self {
-        let none = Registered::none(server_name.clone());
-        Self { server_name, current: Arc::new(RwLock::new(Arc::new(none))) }
-    }
-
-    /// Replaces the set with what the folder holds. If any registration is wrong, all stays as it was.
-    pub fn load(&self, folder: &Path) -> Result<Arc<Registered>, RegistrationError> {
+    /// Replaces the set with what the folder holds, for the users of `server_name`. If any registration is wrong,
+    /// all stays as it was.
+    pub fn load(
+        &self,
+        folder: &Path,
+        server_name: &ServerName,
+    ) -> Result<Arc<Registered>, RegistrationError> {
         let registrations = folder::read(folder)?;
-        let registered = Registered::new(self.server_name.clone(), registrations).map_err(|error| {
-            RegistrationError::Malformed {
+        let registered =
+            Registered::new(server_name, registrations).map_err(|error| RegistrationError::Malformed {
                 path: folder.to_owned(),
                 line: 1,
                 message: format!("all namespaces together are too much: {error}"),
-            }
-        })?;
+            })?;
         let registered = Arc::new(registered);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = registered.clone();
         Ok(registered)
@@ -92,23 +91,12 @@ impl Appservices {
 }
 
 impl Registered {
-    fn none(server_name: OwnedServerName) -> Self {
-        Self {
-            server_name,
-            services: Vec::new(),
-            by_token: HashMap::new(),
-            users: Namespaces::none(),
-            aliases: Namespaces::none(),
-            rooms: Namespaces::none(),
-        }
-    }
-
-    fn new(server_name: OwnedServerName, registrations: Vec<Registration>) -> Result<Self, regex::Error> {
-        let mut registered = Self::none(server_name);
+    fn new(server_name: &ServerName, registrations: Vec<Registration>) -> Result<Self, regex::Error> {
+        let mut registered = Self { server_name: Some(server_name.to_owned()), ..Self::default() };
         let mut senders = Vec::new();
         for registration in registrations {
             let number = registered.services.len();
-            let sender = format!("@{}:{}", registration.sender_localpart, registered.server_name);
+            let sender = format!("@{}:{server_name}", registration.sender_localpart);
             // The registration's checks leave nothing that is no user id but one that is too long.
             let Ok(sender) = UserId::parse(sender) else { continue };
             senders.push((number, Pattern::exactly(sender.as_str())));
@@ -153,7 +141,7 @@ impl Registered {
 
     /// Those that a local user id belongs to, their own users included.
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = &Arc<Appservice>> {
-        let id = if user.server_name() == self.server_name { user.as_str() } else { "" };
+        let id = if self.server_name.as_deref() == Some(user.server_name()) { user.as_str() } else { "" };
         self.users.owners(id).filter_map(|owned| self.of(owned))
     }
 
@@ -222,8 +210,8 @@ mod tests {
             "  users: [{exclusive: true, regex: '@irc_.*'}]\n  aliases: [{exclusive: true, regex: '#irc_.*'}]\n",
         );
         write("log", "  users: [{exclusive: false, regex: '@.*'}]\n  rooms: [{regex: '!log'}]\n");
-        let services = Appservices::new(server_name!("example.org").to_owned());
-        services.load(folder.path()).unwrap();
+        let services = Appservices::default();
+        services.load(folder.path(), server_name!("example.org")).unwrap();
         (services, folder)
     }
 
@@ -273,10 +261,10 @@ mod tests {
     fn a_wrong_registration_leaves_the_set_as_it_was() {
         let (services, folder) = loaded();
         std::fs::write(folder.path().join("bad.yaml"), "id: x").unwrap();
-        assert!(services.load(folder.path()).is_err());
+        assert!(services.load(folder.path(), server_name!("example.org")).is_err());
         assert_eq!(services.current().all().len(), 2);
         std::fs::remove_file(folder.path().join("bad.yaml")).unwrap();
         std::fs::remove_file(folder.path().join("log.yaml")).unwrap();
-        assert_eq!(services.load(folder.path()).unwrap().all().len(), 1);
+        assert_eq!(services.load(folder.path(), server_name!("example.org")).unwrap().all().len(), 1);
     }
 }

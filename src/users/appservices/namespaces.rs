@@ -28,8 +28,8 @@ impl Pattern {
     }
 }
 
-/// Patterns of several owners.
-#[derive(Debug)]
+/// Patterns of several owners; none by default.
+#[derive(Debug, Default)]
 pub struct Namespaces {
     set: RegexSet,
     /// By pattern: whose it is, and whether it is exclusive.
@@ -46,11 +46,6 @@ pub struct Owned {
 }
 
 impl Namespaces {
-    /// No patterns.
-    pub fn none() -> Self {
-        Self { set: RegexSet::empty(), owners: Vec::new() }
-    }
-
     /// The patterns of owners 0, 1, 2, …
     pub fn new<'p>(patterns: impl IntoIterator<Item = (usize, &'p Pattern)>) -> Result<Self, regex::Error> {
         let (owners, expressions): (Vec<_>, Vec<_>) = patterns

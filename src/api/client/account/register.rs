@@ -2,26 +2,30 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use ruma::api::{
-    client::account::register::{
-        LoginType, RegistrationKind,
-        v3::{Request, Response},
+use ruma::{
+    OwnedUserId,
+    api::{
+        client::account::register::{
+            LoginType, RegistrationKind,
+            v3::{Request, Response},
+        },
+        error::ErrorKind,
     },
-    error::ErrorKind,
 };
 
 use crate::{
     api::{
-        ApiError, ApiResult, RumaResponse, blocking,
+        ApiError, ApiResult, AppserviceToken, MaybeAppserviceToken, RumaResponse, blocking,
         uiaa::{WithAuth, authorize},
     },
-    users::{Accounts, NewAccount, NewDevice, Operation, Uiaa},
+    users::{Accounts, Appservice, NewAccount, NewDevice, Operation, StartedSession, Uiaa},
 };
 
 /// Registers an account, and logs the user in unless told not to.
 pub async fn register(
     State(accounts): State<Accounts>,
     State(uiaa): State<Uiaa>,
+    MaybeAppserviceToken(appservice): MaybeAppserviceToken,
     WithAuth(request): WithAuth<Request>,
 ) -> ApiResult<Response> {
     if request.kind == RegistrationKind::Guest {
@@ -29,7 +33,9 @@ pub async fn register(
         return Err(ApiError::new(StatusCode::FORBIDDEN, ErrorKind::GuestAccessForbidden, message));
     }
     if request.login_type == Some(LoginType::ApplicationService) {
-        return Err(ApiError::forbidden("There is no application service here"));
+        let AppserviceToken(appservice) = appservice?;
+        let response = blocking::run(move || run_for(&accounts, &appservice, request)).await?;
+        return Ok(RumaResponse(response));
     }
     let response = blocking::run(move || run(&accounts, &uiaa, request)).await?;
     Ok(RumaResponse(response))
@@ -49,19 +55,38 @@ fn run(accounts: &Accounts, uiaa: &Uiaa, request: Request) -> Result<Response, A
     if request.password.is_none() {
         return Err(ApiError::missing_param("A password is needed"));
     }
-    let device = (!request.inhibit_login).then_some(NewDevice {
-        device_id: request.device_id,
-        display_name: request.initial_device_display_name,
-    });
-    let account = NewAccount { is_admin: false, password: request.password, device };
+    let account =
+        NewAccount { device: device(&request), password: request.password, ..NewAccount::default() };
     let session = accounts.register(&user_id, account)?;
     tracing::info!(%user_id, "an account was registered");
+    Ok(response(user_id, session))
+}
+
+/// An application service registers one of its users, without stages and without a password.
+fn run_for(accounts: &Accounts, appservice: &Appservice, request: Request) -> Result<Response, ApiError> {
+    let device = device(&request);
+    let Some(username) = request.username else {
+        return Err(ApiError::missing_param("A `username` is needed"));
+    };
+    let account = NewAccount { device, ..NewAccount::default() };
+    let (user_id, session) = accounts.register_for(appservice, &username, account)?;
+    Ok(response(user_id, session))
+}
+
+fn device(request: &Request) -> Option<NewDevice> {
+    (!request.inhibit_login).then(|| NewDevice {
+        device_id: request.device_id.clone(),
+        display_name: request.initial_device_display_name.clone(),
+    })
+}
+
+fn response(user_id: OwnedUserId, session: Option<StartedSession>) -> Response {
     let mut response = Response::new(user_id);
     if let Some(session) = session {
         response.access_token = Some(session.access_token);
         response.device_id = Some(session.device_id);
     }
-    Ok(response)
+    response
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ fn run(
         is_admin: body.admin,
         password: Some(body.password),
         device: (!body.inhibit_login).then(NewDevice::default),
+        appservice: None,
     };
     let session = accounts.register(&user_id, account)?;
     tracing::info!(%user_id, is_admin = body.admin, "an account was registered with the shared secret");

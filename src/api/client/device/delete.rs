@@ -23,7 +23,10 @@ pub async fn delete(
     blocking::run(move || {
         let operation =
             Operation::of_user("delete_device", requester.user_id.clone(), request.device_id.as_str());
-        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
+        // Application services prove with their token that the user is theirs, and have no password to give.
+        if requester.appservice.is_none() {
+            authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
+        }
         sessions.end(requester.user, &request.device_id)?;
         Ok::<_, ApiError>(RumaResponse(Response::new()))
     })

@@ -29,7 +29,10 @@ pub async fn delete_many(
         request.devices.sort();
         let subject = request.devices.iter().map(|id| id.as_str()).collect::<Vec<_>>().join("\0");
         let operation = Operation::of_user("delete_devices", requester.user_id.clone(), subject);
-        authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
+        // Application services prove with their token that the user is theirs, and have no password to give.
+        if requester.appservice.is_none() {
+            authorize_by_password(&uiaa, &attempts, &operation, request.auth.as_ref())?;
+        }
         sessions.end_many(requester.user, &request.devices)?;
         Ok::<_, ApiError>(RumaResponse(Response::new()))
     })

@@ -1,21 +1,26 @@
-//! `PUT /devices/{deviceId}`: a new name for a device.
+//! `PUT /devices/{deviceId}`: a new name for a device; for an application service, also a new device (MSC4190).
 
 use axum::extract::State;
 use ruma::api::client::device::update_device::v3::{Request, Response};
 
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
-    users::{Devices, UserError},
+    users::{Devices, Sessions, UserError},
 };
 
-/// Renames the device, which must exist.
+/// Renames the device, which must exist, unless an application service asks: it makes devices so.
 pub async fn update(
     State(devices): State<Devices>,
+    State(sessions): State<Sessions>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
-        devices.rename(requester.user, &request.device_id, request.display_name)?;
+        if requester.appservice.is_some() {
+            sessions.make_device(requester.user, &request.device_id, request.display_name)?;
+        } else {
+            devices.rename(requester.user, &request.device_id, request.display_name)?;
+        }
         Ok::<_, UserError>(RumaResponse(Response::new()))
     })
     .await

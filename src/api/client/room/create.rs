@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use ruma::{
-    CanonicalJsonObject, OwnedUserId,
+    CanonicalJsonObject, OwnedUserId, RoomAliasId,
     api::client::room::{
         Visibility,
         create_room::v3::{Request, Response, RoomPreset},
@@ -13,21 +13,31 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking, client::send::parse_content},
+    api::{
+        ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
+        client::{alias::create::check_reserved, send::parse_content},
+    },
     rooms::{
         RoomCreator, RoomError,
         creation::{InitialState, NewRoom, Preset},
     },
+    users::Sessions,
 };
 
 /// The handler.
 pub async fn create(
     State(creator): State<RoomCreator>,
+    State(sessions): State<Sessions>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     if !creator.is_for(requester.is_admin) {
         return Err(ApiError::forbidden("Only administrators may create rooms on this server"));
+    }
+    if let Some(name) = &request.room_alias_name
+        && let Ok(alias) = RoomAliasId::parse(format!("#{name}:{}", requester.user_id.server_name()))
+    {
+        check_reserved(&sessions, &requester, &alias)?;
     }
     let new = new_room(requester.user_id, request)?;
     let room_id = blocking::run(move || creator.create(&new)).await?;

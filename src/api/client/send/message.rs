@@ -1,9 +1,10 @@
 //! `PUT /rooms/{roomId}/send/{eventType}/{txnId}`: sends an event that is not state.
 
 use axum::extract::{Path, State};
+use http::Uri;
 use ruma::api::client::message::send_message_event::v3::{Request, Response};
 
-use super::{EventTypePath, content, transaction};
+use super::{EventTypePath, content, massaged_timestamp, transaction};
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
     rooms::{EventSender, sending::Message},
@@ -13,12 +14,14 @@ use crate::{
 pub async fn send(
     State(sender): State<EventSender>,
     requester: Requester,
+    uri: Uri,
     Path(EventTypePath { event_type }): Path<EventTypePath>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     let path = format!("send/{}/{event_type}", request.room_id);
     let transaction = transaction(&requester, path, &request.txn_id);
-    let message = Message { event_type, content: content(&request.body)? };
+    let at_ms = massaged_timestamp(&requester, &uri)?;
+    let message = Message { event_type, content: content(&request.body)?, at_ms };
     let event_id =
         blocking::run(move || sender.send(&request.room_id, &requester.user_id, message, &transaction))
             .await?;

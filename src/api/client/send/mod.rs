@@ -4,10 +4,11 @@ pub(super) mod message;
 pub(super) mod redact;
 pub(super) mod state;
 
-use http::Method;
+use http::{Method, Uri};
 use ruma::{
     CanonicalJsonObject, TransactionId,
     api::client::{message::send_message_event, redact::redact_event, state::send_state_event},
+    exports::serde_html_form,
     serde::Raw,
 };
 use serde::Deserialize;
@@ -40,6 +41,21 @@ pub fn routes(routes: Routes) -> Routes {
 #[derive(Debug, Deserialize)]
 pub(super) struct EventTypePath {
     event_type: String,
+}
+
+/// The time that an application service gives an event (application service API, "Timestamp massaging"); others'
+/// `ts` is not regarded.
+pub(super) fn massaged_timestamp(requester: &Requester, uri: &Uri) -> Result<Option<u64>, ApiError> {
+    #[derive(Deserialize)]
+    struct Query {
+        ts: Option<ruma::UInt>,
+    }
+    if requester.appservice.is_none() {
+        return Ok(None);
+    }
+    let query: Query = serde_html_form::from_str(uri.query().unwrap_or_default())
+        .map_err(|_| ApiError::invalid_param("`ts` must be a time in milliseconds since 1970"))?;
+    Ok(query.ts.map(u64::from))
 }
 
 /// The content of an event as a client wrote it.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use http::Uri;
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue,
     api::client::state::send_state_event::v3::{Request, Response},
 };
 
-use super::{EventTypePath, content};
+use super::{EventTypePath, content, massaged_timestamp};
 use crate::{
     api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
     net::{Action, Caller, RateLimiter},
-    rooms::EventSender,
+    rooms::{EventSender, sending::StateEvent},
 };
 
 /// The handler.
@@ -20,15 +21,18 @@ pub async fn put(
     State(sender): State<EventSender>,
     State(limiter): State<Arc<RateLimiter>>,
     requester: Requester,
+    uri: Uri,
     Path(EventTypePath { event_type }): Path<EventTypePath>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     let content = content(&request.body)?;
-    limiter.check(counts_as(&event_type, &content), Caller::User(&requester.user_id))?;
-    let event_id = blocking::run(move || {
-        sender.put_state(&request.room_id, &requester.user_id, &event_type, &request.state_key, content)
-    })
-    .await?;
+    if requester.is_rate_limited() {
+        limiter.check(counts_as(&event_type, &content), Caller::User(&requester.user_id))?;
+    }
+    let at_ms = massaged_timestamp(&requester, &uri)?;
+    let event = StateEvent { event_type, state_key: request.state_key, content, at_ms };
+    let event_id =
+        blocking::run(move || sender.put_state(&request.room_id, &requester.user_id, event)).await?;
     Ok(RumaResponse(Response::new(event_id)))
 }
 

@@ -6,10 +6,10 @@ use axum::{
 };
 use http::StatusCode;
 use ruma::{
-    OwnedUserId,
+    OwnedUserId, UserId,
     api::{
         client::{
-            session::login::v3::{LoginInfo, Password, Request, Response},
+            session::login::v3::{ApplicationService, LoginInfo, Password, Request, Response},
             uiaa::UserIdentifier,
         },
         error::ErrorKind,
@@ -19,11 +19,11 @@ use serde::Deserialize;
 
 use crate::{
     api::{
-        ApiError, ApiResult, Ruma, RumaResponse, blocking,
+        ApiError, ApiResult, MaybeAppserviceToken, Ruma, RumaResponse, blocking,
         rate_limits::LoginAttempts,
         request::{body_error, check_json},
     },
-    users::{Accounts, LoginTokens, NewDevice, Sessions},
+    users::{Accounts, Appservice, LoginTokens, NewDevice, Sessions, UserError},
 };
 
 /// Logs a user in.
@@ -32,10 +32,14 @@ pub async fn login(
     State(sessions): State<Sessions>,
     State(tokens): State<LoginTokens>,
     attempts: LoginAttempts,
+    MaybeAppserviceToken(appservice): MaybeAppserviceToken,
     LoginRequest(request): LoginRequest,
 ) -> ApiResult<Response> {
     blocking::run(move || {
-        let user_id = who(&accounts, &tokens, &attempts, &request.login_info)?;
+        let user_id = match &request.login_info {
+            LoginInfo::ApplicationService(info) => own_user(&accounts, &appservice?.0, info)?,
+            info => who(&accounts, &tokens, &attempts, info)?,
+        };
         let device =
             NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name };
         let session = sessions.start(&user_id, device)?;
@@ -63,6 +67,27 @@ fn who(
         }
         _ => Err(unknown("This type of login is not offered")),
     }
+}
+
+/// The user of an application service that it logs in (application service API, "Server admin style
+/// permissions").
+fn own_user(
+    accounts: &Accounts,
+    appservice: &Appservice,
+    info: &ApplicationService,
+) -> Result<OwnedUserId, ApiError> {
+    #[expect(deprecated, reason = "old bridges still name the user in the old place")]
+    let user = match (&info.identifier, &info.user) {
+        (Some(UserIdentifier::Matrix(identifier)), _) => &identifier.user,
+        (None, Some(user)) => user,
+        _ => return Err(ApiError::missing_param("An identifier of type m.id.user is needed")),
+    };
+    let user_id = UserId::parse_with_server_name(user.as_str(), accounts.server_name())
+        .map_err(|_| ApiError::invalid_param("The identifier is not a user"))?;
+    if !appservice.may_act_as(&accounts.appservices().current(), &user_id) {
+        return Err(UserError::ExclusiveUser(user_id).into());
+    }
+    Ok(user_id)
 }
 
 /// The user as the client names them, in the place of now or of before r0.4.

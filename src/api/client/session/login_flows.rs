@@ -1,7 +1,7 @@
 //! `GET /login`: how one can log in.
 
 use ruma::api::client::session::get_login_types::v3::{
-    LoginType, PasswordLoginType, Request, Response, TokenLoginType,
+    ApplicationServiceLoginType, LoginType, PasswordLoginType, Request, Response, TokenLoginType,
 };
 
 use crate::api::{ApiResult, Ruma, RumaResponse};
@@ -10,7 +10,11 @@ use crate::api::{ApiResult, Ruma, RumaResponse};
 pub async fn login_flows(_request: Ruma<Request>) -> ApiResult<Response> {
     let mut token = TokenLoginType::new();
     token.get_login_token = true;
-    let flows = vec![LoginType::Password(PasswordLoginType::new()), LoginType::Token(token)];
+    let flows = vec![
+        LoginType::Password(PasswordLoginType::new()),
+        LoginType::Token(token),
+        LoginType::ApplicationService(ApplicationServiceLoginType::new()),
+    ];
     Ok(RumaResponse(Response::new(flows)))
 }
 
@@ -24,6 +28,7 @@ mod tests {
     async fn passwords_and_tokens_log_in() {
         let (_, answer) = TestServer::new().get("/_matrix/client/v3/login", None).await;
         let token = json!({ "type": "m.login.token", "get_login_token": true });
-        assert_eq!(answer, json!({ "flows": [{ "type": "m.login.password" }, token] }));
+        let appservice = json!({ "type": "m.login.application_service" });
+        assert_eq!(answer, json!({ "flows": [{ "type": "m.login.password" }, token, appservice] }));
     }
 }
