@@ -96,6 +96,7 @@ where
 /// The user that an application service makes the request for (application service API, "Identity assertion").
 async fn act(sessions: Sessions, appservice: Arc<Appservice>, parts: &Parts) -> Result<Requester, ApiError> {
     #[derive(Deserialize)]
+    #[expect(clippy::struct_field_names, reason = "the query's own names")]
     struct Query {
         user_id: Option<OwnedUserId>,
         device_id: Option<OwnedDeviceId>,
