@@ -1,14 +1,14 @@
 //! Typed reading, the same from the newest state, a snapshot or inside a transaction.
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 
 use super::{
     codec::{CodecError, Key},
     engine::{Direction, Family, RowIterator},
     error::StorageError,
     short_ids::{
-        ShortEventId, ShortIdKind, ShortRoomId, ShortStateKeyId, ShortUserId, state_key_from_text,
-        state_key_text,
+        ShortEventId, ShortIdKind, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId,
+        state_key_from_text, state_key_text,
     },
     table::{KeyRange, Table},
     tables,
@@ -111,6 +111,11 @@ pub trait Read {
         Ok(self.short_id(ShortIdKind::User, user.as_str())?.map(ShortUserId))
     }
 
+    /// The short id of a server, if this server has heard of it.
+    fn short_server_id(&self, server: &ServerName) -> Result<Option<ShortServerId>, StorageError> {
+        Ok(self.short_id(ShortIdKind::Server, server.as_str())?.map(ShortServerId))
+    }
+
     /// The short id of an event type and state key, if any room has had it.
     fn short_state_key_id(
         &self,
@@ -141,6 +146,12 @@ pub trait Read {
     fn user_id(&self, user: ShortUserId) -> Result<OwnedUserId, StorageError> {
         let text = known(self.short_id_text(ShortIdKind::User, user.0)?, user)?;
         OwnedUserId::try_from(text).map_err(|e| short_id_corrupt("user id", e))
+    }
+
+    /// The server behind a short id.
+    fn server_name(&self, server: ShortServerId) -> Result<OwnedServerName, StorageError> {
+        let text = known(self.short_id_text(ShortIdKind::Server, server.0)?, server)?;
+        OwnedServerName::try_from(text).map_err(|e| short_id_corrupt("server name", e))
     }
 
     /// The event type and state key behind a short id.

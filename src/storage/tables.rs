@@ -1,7 +1,7 @@
 //! The one list of all tables: number, name, family, key, value, purpose.
 //!
 //! A table's number is the first byte of its keys and is never reused. Numbers are given by subject: 0–19
-//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push. A new table needs
+//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation. A new table needs
 //! a line here and, when it changes what an older database holds, a migration.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,9 @@ use super::{
         AccountDataRow, AccountRecord, DeviceRecord, EventMeta, InboundPduRow, LastSeenRecord, Membership,
         MembershipRow, ReceiptKind, ReceiptRow, RoomHead, RoomRecord, UnreadRow,
     },
-    short_ids::{ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey},
+    short_ids::{
+        ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
+    },
     table::{Table, TableInfo},
     value::{Json, Value},
 };
@@ -158,6 +160,14 @@ tables! {
 
     /// What each user has not read of a room, as far as it was counted.
     130 UNREAD in Users: (ShortUserId, ShortRoomId) => UnreadRow;
+
+    /// The servers in each room: how many joined members each has, and since which position it has had one.
+    165 ROOM_SERVERS in Timeline: (ShortRoomId, ShortServerId) => (u64, StreamPosition);
+    /// The rooms that each server is in.
+    166 SERVER_ROOMS in Timeline: (ShortServerId, ShortRoomId) => ();
+    /// Servers that left a room, by the position of the event that made them leave, with the position since
+    /// which they had been in it. Kept while an event may have to be sent that is not newer.
+    167 SERVER_DEPARTURES in Timeline: (StreamPosition, ShortRoomId, ShortServerId) => StreamPosition;
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// A room's members as its state has them.
-type Members = BTreeMap<ShortUserId, Member>;
+pub(super) type Members = BTreeMap<ShortUserId, Member>;
 
 /// A membership and the event that says so.
-type Member = (Membership, ShortEventId);
+pub(super) type Member = (Membership, ShortEventId);
 
 impl Checker<'_> {
     /// Compares every room's rows with its state, and with `repair` rebuilds those that differ.
@@ -105,6 +105,7 @@ impl Checker<'_> {
             problems
                 .push(format!("its counts of members are {counts:?}, its state has {:?}", count(expected)));
         }
+        problems.extend(self.server_problems(room, expected)?);
         Ok(problems)
     }
 
@@ -152,7 +153,7 @@ impl Checker<'_> {
             }
         }
         rows.put(&MEMBER_COUNTS, &room, &count(expected));
-        Ok(())
+        self.rebuild_servers(rows, room, expected)
     }
 }
 

@@ -10,6 +10,7 @@ mod memberships;
 mod report;
 mod rooms;
 mod rows;
+mod servers;
 #[cfg(test)]
 mod tests;
 

@@ -7,11 +7,11 @@ use super::{Report, run};
 use crate::{
     rooms::testing::RoomsFixture,
     storage::{
-        Direction, Read, ShortEventId, ShortRoomId, StorageError, TimelineKey, Transaction,
+        Direction, Read, ShortEventId, ShortRoomId, StorageError, StreamPosition, TimelineKey, Transaction,
         records::Membership,
         tables::{
             EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_CHANGES, ROOM_HEADS,
-            ROOM_MEMBERS, SHORT_IDS, STATE_NODES, TIMELINE,
+            ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS, SHORT_IDS, STATE_NODES, TIMELINE,
         },
     },
 };
@@ -155,11 +155,17 @@ fn membership_rows_are_rebuilt_from_the_state() {
         rows.delete(&LOCAL_MEMBERS, &(scene.room, alice));
         rows.put(&ROOM_MEMBERS, &(scene.room, Membership::Invite, bob), &ShortEventId(1));
         rows.put(&MEMBER_COUNTS, &scene.room, &(17, 4));
+        let server = rows.intern_server(server_name!("example.org")).unwrap();
+        rows.delete(&SERVER_ROOMS, &(server, scene.room));
+        let ghost = rows.intern_server(server_name!("ghost.example.org")).unwrap();
+        rows.put(&ROOM_SERVERS, &(scene.room, ghost), &(1, StreamPosition(1)));
     });
     scene.finds("the membership row of");
     scene.finds("local members");
     scene.finds("members are listed");
     scene.finds("its counts of members");
+    scene.finds("the rooms of the server");
+    scene.finds("servers are listed");
     let repaired = scene.check(true);
     assert!(repaired.repaired >= 4 && repaired.is_clean(), "{repaired}");
     let again = scene.check(false);

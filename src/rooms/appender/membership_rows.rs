@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     matrix::event::Event,
-    rooms::RoomError,
+    rooms::{RoomError, RoomServers},
     storage::{
         ChangeScope, Json, Read, ShortEventId, ShortRoomId, ShortUserId, StreamPosition, Transaction,
         records::{Membership, MembershipRow},
@@ -38,6 +38,12 @@ impl MembershipChange<'_> {
         self.write_row(transaction, user, membership, before);
         self.write_member(transaction, user, membership, before);
         write_counts(transaction, self.room, Some(membership), before.map(|row| row.membership))?;
+        let was_joined = before.is_some_and(|before| before.membership == Membership::Join);
+        let is_joined = membership == Membership::Join;
+        if was_joined != is_joined {
+            let server = target.server_name();
+            RoomServers::member_changed(transaction, self.room, server, is_joined, self.position)?;
+        }
         if target.server_name() == self.server_name {
             self.write_local(transaction, user, membership, before);
         }
@@ -56,7 +62,11 @@ impl MembershipChange<'_> {
         transaction.delete(&MEMBERSHIPS, &(user, room));
         transaction.delete(&ROOM_MEMBERS, &(room, before.membership, user));
         write_counts(transaction, room, None, Some(before.membership))?;
-        if transaction.user_id(user).is_ok_and(|user| user.server_name() == server_name) {
+        let user_id = transaction.user_id(user)?;
+        if before.membership == Membership::Join {
+            RoomServers::member_changed(transaction, room, user_id.server_name(), false, position)?;
+        }
+        if user_id.server_name() == server_name {
             transaction.delete(&LOCAL_MEMBERS, &(room, user));
             transaction.delete(&STRIPPED_STATE, &(user, room));
             transaction.put(&OWN_MEMBERSHIP_CHANGES, &(user, position), &room);
