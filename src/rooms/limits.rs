@@ -82,3 +82,6 @@ pub const ROOM_ID_TRIES_MAX: u64 = 16;
 /// Outcomes of state resolutions kept in memory, some 100 bytes each: events on the same ends of a fork ask for
 /// the same one.
 pub const RESOLUTIONS_CACHED_MAX: usize = 1_024;
+/// Bytes of compiled server access control lists kept in memory: most rooms have none, long ones have a few
+/// dozen KiB.
+pub const SERVER_ACL_CACHE_BYTES: u64 = 1 << 20;
