@@ -24,6 +24,8 @@ impl From<RoomError> for ApiError {
             | RoomError::NoRandomness
             | RoomError::DamagedRoom { .. }
             | RoomError::RoomIdTaken(_) => Self::internal(error),
+            RoomError::CannotAuthoriseJoin => bad_request(ErrorKind::UnableToAuthorizeJoin),
+            RoomError::CannotGrantJoin => bad_request(ErrorKind::UnableToGrantJoin),
             RoomError::RoomNotFound(_) | RoomError::EventNotFound(_) => Self::not_found(message),
             RoomError::Refused(_) | RoomError::Forbidden(_) | RoomError::RemoteUser(_) => {
                 Self::forbidden(message)

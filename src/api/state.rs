@@ -9,8 +9,8 @@ use crate::{
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
     rooms::{
-        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, RoomCreator, RoomDirectory,
-        RoomStates, Timelines, Typing, Visibility,
+        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, Resident, RoomCreator,
+        RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
     sync::{Notifier, v3::SyncV3},
@@ -60,6 +60,8 @@ api_state! {
     room_creator: RoomCreator,
     /// Who is in a room: changes.
     memberships: Memberships,
+    /// What other servers may see and do.
+    resident: Resident,
     /// Sending events.
     event_sender: EventSender,
     /// Registration with the shared secret, if the operator has set one.

@@ -109,6 +109,12 @@ impl EventDraft {
         Ok(auth_types(&self.event_type, &self.sender, self.state_key.as_deref(), &content, rules))
     }
 
+    /// The draft as another server's user gets it to sign (`/make_join` and its like): without hashes,
+    /// signatures and event ID.
+    pub fn template(&self, rules: &RoomVersionRules) -> Result<String, BuildError> {
+        Ok(self.to_raw_object(rules)?.to_json())
+    }
+
     /// Hashes and signs the draft as `server`, whose key `key` is.
     pub fn build(
         self,
@@ -116,17 +122,8 @@ impl EventDraft {
         server: &ServerName,
         key: &SigningKey,
     ) -> Result<Event, BuildError> {
-        let mut object = self.to_raw_object(rules)?;
-        if rules.event_id_format == EventIdFormatVersion::V1 {
-            // Any ID that no other event of this server has will do. The hash of all that we know of the
-            // event is one, and needs no source of randomness.
-            let hash = content_hash(&object);
-            object.insert_string("event_id", &format!("${}:{server}", BASE64_URL.encode(hash)));
-        }
-        let hash = BASE64.encode(content_hash(&object));
-        object.insert("hashes", format!("{{\"sha256\":\"{hash}\"}}"));
-        sign_event_object(&mut object, &self.event_type, rules, server, key)?;
-        Ok(Event::from_canonical(&object.to_json(), rules)?)
+        let object = self.to_raw_object(rules)?;
+        finish(object, &self.event_type, rules, server, key)
     }
 
     fn to_raw_object(&self, rules: &RoomVersionRules) -> Result<RawObject<'static>, BuildError> {
@@ -159,6 +156,61 @@ impl EventDraft {
         object.insert("auth_events", references_json(&self.auth_events, rules)?);
         Ok(object)
     }
+}
+
+/// Completes another server's template of a membership event of `sender`'s: with our content and time, hashes
+/// and signature. What the template says of the event's place in the graph is kept; all else of it is not.
+pub fn build_from_template(
+    template: &str,
+    membership: MembershipFields<'_>,
+    rules: &RoomVersionRules,
+    server: &ServerName,
+    key: &SigningKey,
+) -> Result<Event, BuildError> {
+    let template = canonical_json::canonicalize_object(template.as_bytes(), Strictness::of(rules))?;
+    let mut object = RawObject::parse(&template)?;
+    object.retain(|field| matches!(field, "auth_events" | "prev_events" | "depth"));
+    object.insert_string("room_id", membership.room_id.as_str());
+    object.insert_string("sender", membership.sender.as_str());
+    object.insert_string("state_key", membership.sender.as_str());
+    object.insert_string("type", "m.room.member");
+    object.insert_string("origin", server.as_str());
+    object.insert("origin_server_ts", membership.origin_server_ts.to_string());
+    object.insert("content", canonical_json::to_string(membership.content)?);
+    finish(object, "m.room.member", rules, server, key)
+}
+
+/// What [`build_from_template`] puts into a template.
+#[derive(Debug, Clone, Copy)]
+pub struct MembershipFields<'a> {
+    /// The room.
+    pub room_id: &'a ruma::RoomId,
+    /// Whose membership it is, a user of the server that signs.
+    pub sender: &'a ruma::UserId,
+    /// The content.
+    pub content: &'a CanonicalJsonObject,
+    /// Milliseconds since the Unix epoch.
+    pub origin_server_ts: u64,
+}
+
+/// Adds event ID where the version has one, hashes and signature.
+fn finish(
+    mut object: RawObject<'_>,
+    event_type: &str,
+    rules: &RoomVersionRules,
+    server: &ServerName,
+    key: &SigningKey,
+) -> Result<Event, BuildError> {
+    if rules.event_id_format == EventIdFormatVersion::V1 {
+        // Any ID that no other event of this server has will do. The hash of all that we know of the
+        // event is one, and needs no source of randomness.
+        let hash = content_hash(&object);
+        object.insert_string("event_id", &format!("${}:{server}", BASE64_URL.encode(hash)));
+    }
+    let hash = BASE64.encode(content_hash(&object));
+    object.insert("hashes", format!("{{\"sha256\":\"{hash}\"}}"));
+    sign_event_object(&mut object, event_type, rules, server, key)?;
+    Ok(Event::from_canonical(&object.to_json(), rules)?)
 }
 
 /// The greatest depth that an event may have: once a room is there, depths stay there.

@@ -68,6 +68,12 @@ pub enum RoomError {
     /// Something that the authorisation rules leave to the server is not allowed.
     #[error("{0}")]
     Forbidden(String),
+    /// A restricted room's conditions speak of rooms that this server is not in.
+    #[error("This server is in none of the rooms whose members may join this room")]
+    CannotAuthoriseJoin,
+    /// The user meets a restricted room's conditions, but nobody here has the power to let them in.
+    #[error("No member of this server has the power to let you into this room")]
+    CannotGrantJoin,
     /// The event breaks the event format, most often a size limit.
     #[error(transparent)]
     Build(#[from] BuildError),

@@ -11,7 +11,7 @@ use crate::{
     storage::{
         Direction, Read, ShortRoomId, ShortUserId, Storage, StorageError,
         records::{Membership, MembershipRow, RoomHead, RoomRecord},
-        tables::{MEMBER_COUNTS, MEMBERSHIPS, ROOM_HEADS, ROOM_MEMBERS, ROOMS},
+        tables::{LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_HEADS, ROOM_MEMBERS, ROOMS},
     },
 };
 
@@ -81,6 +81,12 @@ impl RoomIndex {
     pub fn is_joined(&self, user_id: &UserId, room: ShortRoomId) -> Result<bool, StorageError> {
         let Some(user) = self.storage.short_user_id(user_id)? else { return Ok(false) };
         Ok(self.membership(user, room)?.is_some_and(|row| row.membership == Membership::Join))
+    }
+
+    /// True when a user of this server is joined now, so that this server is told what happens in the room.
+    pub fn has_local_member(&self, room: ShortRoomId) -> Result<bool, StorageError> {
+        let range = LOCAL_MEMBERS.prefix(&(room,));
+        Ok(self.storage.scan(&LOCAL_MEMBERS, &range, Direction::Forward).next().transpose()?.is_some())
     }
 
     /// A user's rooms with the user's membership of each, in the order of the rooms' short ids.

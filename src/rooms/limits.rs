@@ -85,3 +85,18 @@ pub const RESOLUTIONS_CACHED_MAX: usize = 1_024;
 /// Bytes of compiled server access control lists kept in memory: most rooms have none, long ones have a few
 /// dozen KiB.
 pub const SERVER_ACL_CACHE_BYTES: u64 = 1 << 20;
+
+/// Events of an auth chain that is told to another server: that of a room of 100,000 members has about as many.
+pub const AUTH_CHAIN_EVENTS_MAX: usize = 400_000;
+
+/// Events answered to a server that asks for history: as many as others answer.
+pub const BACKFILL_EVENTS_MAX: usize = 100;
+
+/// Events answered to a server that asks for what it missed: as many as others answer.
+pub const MISSING_EVENTS_MAX: usize = 20;
+
+/// Events that such a server may name on either side: rooms have few forward extremities.
+pub const MISSING_EVENTS_NAMED_MAX: usize = 100;
+
+/// Invited members of a room that are looked at to find one of a certain server.
+pub const INVITED_LOOKED_AT_MAX: usize = 2_000;

@@ -14,8 +14,8 @@ use crate::{
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
-        Permissions, Receipts, RoomCreator, RoomDirectory, RoomError, RoomIndex, RoomStates, SigningKeys,
-        Timelines, Typing, Visibility,
+        Permissions, Receipts, Resident, RoomCreator, RoomDirectory, RoomError, RoomIndex, RoomServers,
+        RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
@@ -119,6 +119,7 @@ struct RoomWriters {
     creator: RoomCreator,
     memberships: Memberships,
     sender: EventSender,
+    resident: Resident,
 }
 
 impl RoomWriters {
@@ -139,8 +140,11 @@ impl RoomWriters {
         );
         let profiles = MemberProfiles::stored(storage.clone());
         let memberships = Memberships::new(appender.clone(), profiles.clone());
+        let acls = ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
+        let servers = RoomServers::new(storage.clone());
         Ok(Self {
             sender: EventSender::new(appender.clone(), memberships.clone()),
+            resident: Resident::new(appender.clone(), memberships.clone(), acls, servers),
             memberships,
             creator: RoomCreator::new(appender, profiles, config.default_room_version.clone())
                 .for_all(config.allow_room_creation),
@@ -226,6 +230,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         room_creator: writers.creator,
         memberships: writers.memberships,
         event_sender: writers.sender,
+        resident: writers.resident,
         room_states: readers.states,
         visibility: readers.visibility,
         timelines: readers.timelines,

@@ -144,7 +144,26 @@ impl RoomBatch {
         self.accept(event, redaction)
     }
 
+    /// Checks what an event would come to, of whatever server its sender is, and answers with what its server
+    /// needs to make it. Adds nothing to the batch.
+    pub fn check(&self, draft: Draft) -> Result<EventDraft, RoomError> {
+        let (draft, auth_events) = self.place(draft)?;
+        // The rules look at finished events; who signed this one they don't ask.
+        let inner = &self.appender.inner;
+        let event = draft.clone().build(&self.rules, &inner.server_name, inner.keys.active())?;
+        self.authorise(&event, &auth_events)?;
+        Ok(draft)
+    }
+
     fn build(&self, draft: Draft) -> Result<(Arc<Event>, Vec<Arc<Event>>), RoomError> {
+        let inner = &self.appender.inner;
+        let (draft, auth_events) = self.place(draft)?;
+        let event = draft.build(&self.rules, &inner.server_name, inner.keys.active())?;
+        Ok((Arc::new(event), auth_events))
+    }
+
+    /// Gives an event its place in the graph, and the events that allow it.
+    fn place(&self, draft: Draft) -> Result<(EventDraft, Vec<Arc<Event>>), RoomError> {
         let inner = &self.appender.inner;
         let mut draft = EventDraft {
             room_id: self.room_id.clone(),
@@ -165,8 +184,7 @@ impl RoomBatch {
                 auth_events.push(event);
             }
         }
-        let event = draft.build(&self.rules, &inner.server_name, inner.keys.active())?;
-        Ok((Arc::new(event), auth_events))
+        Ok((draft, auth_events))
     }
 
     pub(super) fn reference(&self, event: &Event) -> Result<EventReference, RoomError> {

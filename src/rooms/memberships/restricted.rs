@@ -20,12 +20,32 @@ struct JoinRules {
     join_rule: String,
     /// Conditions; those of unknown form don't let anyone in, and don't spoil the others.
     #[serde(default)]
-    allow: Vec<Value>,
+    allow: Value,
+}
+
+/// What this server can say of the conditions to join a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Conditions {
+    /// One is met.
+    Met,
+    /// None is.
+    NotMet,
+    /// This server is in none of the rooms that they name.
+    Unknown,
+}
+
+impl JoinRules {
+    fn allowed_rooms(&self) -> impl Iterator<Item = OwnedRoomId> {
+        let conditions = self.allow.as_array().map(Vec::as_slice).unwrap_or_default().iter();
+        conditions
+            .filter(|condition| condition.get("type").and_then(Value::as_str) == Some("m.room_membership"))
+            .filter_map(|condition| condition.get("room_id")?.as_str()?.try_into().ok())
+    }
 }
 
 impl Memberships {
     /// Names who lets `user` in, if the room is restricted and the user is neither in it nor invited.
-    pub(super) fn authorise_restricted(
+    pub(in crate::rooms) fn authorise_restricted(
         &self,
         batch: &RoomBatch,
         user: &UserId,
@@ -44,30 +64,37 @@ impl Memberships {
         if !matches!(join_rules.join_rule.as_str(), "restricted" | "knock_restricted") {
             return Ok(());
         }
-        if !self.meets_a_condition(user, &join_rules)? {
-            let problem = "Only who is invited, or is in one of certain other rooms, may join this room";
-            return Err(RoomError::Forbidden(problem.to_owned()));
+        match self.conditions(user, &join_rules)? {
+            Conditions::Met => {}
+            Conditions::NotMet => {
+                let problem = "Only who is invited, or is in one of certain other rooms, may join this room";
+                return Err(RoomError::Forbidden(problem.to_owned()));
+            }
+            Conditions::Unknown => return Err(RoomError::CannotAuthoriseJoin),
         }
         let via = self.authorising_user(batch)?;
         content.insert(AUTHORISED_VIA.to_owned(), via.as_str().into());
         Ok(())
     }
 
-    fn meets_a_condition(&self, user: &UserId, join_rules: &JoinRules) -> Result<bool, RoomError> {
+    /// Whether the user is in one of the rooms that let into this one, as far as this server can tell.
+    fn conditions(&self, user: &UserId, join_rules: &JoinRules) -> Result<Conditions, RoomError> {
         let index = self.appender.index();
-        for condition in join_rules.allow.iter().take(limits::ALLOWED_ROOMS_MAX) {
-            if condition.get("type").and_then(Value::as_str) != Some("m.room_membership") {
-                continue;
-            }
-            let room_id = condition.get("room_id").and_then(Value::as_str);
-            let Some(Ok(room_id)) = room_id.map(OwnedRoomId::try_from) else { continue };
-            if let Some(room) = index.room(&room_id)?
-                && index.is_joined(user, room)?
-            {
-                return Ok(true);
+        let mut is_one_unknown = false;
+        let mut is_one_known = false;
+        for room_id in join_rules.allowed_rooms().take(limits::ALLOWED_ROOMS_MAX) {
+            // Of a room that this server has left, it knows only who was there.
+            match index.room(&room_id)? {
+                Some(room) if index.has_local_member(room)? => {
+                    is_one_known = true;
+                    if index.is_joined(user, room)? {
+                        return Ok(Conditions::Met);
+                    }
+                }
+                _ => is_one_unknown = true,
             }
         }
-        Ok(false)
+        Ok(if is_one_unknown && !is_one_known { Conditions::Unknown } else { Conditions::NotMet })
     }
 
     /// A member of this server who may invite: first among the creators and those with a level of their own,
@@ -102,7 +129,6 @@ impl Memberships {
                 }
             }
         }
-        let problem = "No member of this server has the power to let you into this room";
-        Err(RoomError::Forbidden(problem.to_owned()))
+        Err(RoomError::CannotGrantJoin)
     }
 }

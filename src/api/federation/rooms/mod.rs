@@ -1,0 +1,50 @@
+//! Rooms, for the servers in them.
+
+pub(super) mod backfill;
+pub(super) mod event;
+pub(super) mod event_auth;
+pub(super) mod make_join;
+pub(super) mod make_knock;
+pub(super) mod make_leave;
+pub(super) mod missing_events;
+mod pdu_stream;
+pub(super) mod state;
+pub(super) mod state_ids;
+
+use std::sync::Arc;
+
+use ruma::api::federation::{
+    authorization::get_event_authorization,
+    backfill::get_backfill,
+    event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
+    membership::{prepare_join_event, prepare_knock_event, prepare_leave_event},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    api::{ApiError, routes::Routes},
+    matrix::event::Event,
+};
+
+/// Adds the endpoints.
+pub fn routes(routes: Routes) -> Routes {
+    routes
+        .add::<get_event::v1::Request, _, _>(event::event)
+        .add::<get_room_state::v1::Request, _, _>(state::state)
+        .add::<get_room_state_ids::v1::Request, _, _>(state_ids::state_ids)
+        .add::<get_event_authorization::v1::Request, _, _>(event_auth::event_auth)
+        .add::<get_backfill::v1::Request, _, _>(backfill::backfill)
+        .add::<get_missing_events::v1::Request, _, _>(missing_events::missing_events)
+        .add::<prepare_join_event::v1::Request, _, _>(make_join::make_join)
+        .add::<prepare_leave_event::v1::Request, _, _>(make_leave::make_leave)
+        .add::<prepare_knock_event::v1::Request, _, _>(make_knock::make_knock)
+}
+
+/// An event as other servers get it.
+fn raw_pdu(event: &Event) -> Result<Box<RawValue>, ApiError> {
+    event.to_raw_pdu().map_err(ApiError::internal)
+}
+
+fn raw_pdus(events: &[Arc<Event>]) -> Result<Vec<Box<RawValue>>, ApiError> {
+    events.iter().map(|event| raw_pdu(event)).collect()
+}
