@@ -10,7 +10,6 @@ pub mod blocking;
 pub mod client;
 pub mod durability;
 pub mod error;
-pub mod federation;
 pub mod json;
 pub mod limits;
 pub mod rate_limits;
