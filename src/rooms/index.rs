@@ -52,6 +52,11 @@ impl RoomIndex {
         Ok(record)
     }
 
+    /// Forgets the cached record of a room of which more has become known. Call after the write.
+    pub(in crate::rooms) fn replaced(&self, room: ShortRoomId) {
+        self.records.remove(&room);
+    }
+
     /// The rules of a room's version.
     pub fn rules(&self, room: ShortRoomId) -> Result<RoomVersionRules, RoomError> {
         let record = self.record(room)?.ok_or_else(|| missing_room(room))?;

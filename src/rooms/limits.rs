@@ -100,3 +100,30 @@ pub const MISSING_EVENTS_NAMED_MAX: usize = 100;
 
 /// Invited members of a room that are looked at to find one of a certain server.
 pub const INVITED_LOOKED_AT_MAX: usize = 2_000;
+
+/// Forward extremities above which this server joins them by an event of its own: each event that follows but
+/// one of many costs a resolution over all.
+pub const EXTREMITIES_UNJOINED_MAX: usize = 10;
+
+/// Forward extremities that a room keeps where no local member may join them. Each event that forks the room
+/// reads the states after all.
+pub const EXTREMITIES_MAX: usize = 64;
+
+/// Local members that are tried to find one who may send the event that joins a room's ends.
+pub const JOINING_MEMBERS_TRIED_MAX: usize = 20;
+
+/// Soft-failed and rejected events that are followed back from a new event, to find the ends behind them.
+pub const UNACCEPTED_EVENTS_FOLLOWED_MAX: usize = 100;
+
+/// Redactions that arrived before their target and are tried when it comes.
+pub const IDLE_REDACTIONS_TRIED_MAX: usize = 16;
+
+/// Entries of a state that are set in one step when a whole state is built or becomes the current one: a
+/// transaction of some 200 KiB.
+pub const STATE_CHANGES_PER_STEP: usize = 500;
+
+/// Events known only by reference that are written in one transaction.
+pub const OUTLIERS_PER_STEP: usize = 200;
+
+/// Events that one request for history of another server brings.
+pub const BACKFILL_EVENTS_MAX: usize = 500;

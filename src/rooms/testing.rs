@@ -42,7 +42,12 @@ impl RoomsFixture {
 
     /// The services over a store that has something in it: as after a restart.
     pub(crate) fn over(storage: Storage) -> Self {
-        let server_name = OwnedServerName::try_from("example.org").unwrap();
+        Self::named("example.org", storage)
+    }
+
+    /// The services of another server than `example.org`.
+    pub(crate) fn named(server_name: &str, storage: Storage) -> Self {
+        let server_name = OwnedServerName::try_from(server_name).unwrap();
         let index = RoomIndex::new(storage.clone());
         let events = EventStore::new(storage.clone(), index.clone(), 1 << 20);
         let states = RoomStates::new(storage.clone(), 1 << 20);

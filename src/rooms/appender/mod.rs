@@ -43,6 +43,9 @@ pub use self::{
     commit::Appended,
     draft::{ClientTransaction, Draft},
 };
+pub(in crate::rooms) use self::{
+    commit::record_of, membership_rows::MembershipChange, redaction::Redaction, room_rows::RoomRows,
+};
 
 /// Appends events to rooms. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -128,6 +131,16 @@ impl Appender {
         &self.inner.resolver
     }
 
+    /// The rooms' queues of writers.
+    pub(in crate::rooms) fn writers(&self) -> &RoomWriters {
+        &self.inner.writers
+    }
+
+    /// Parsed power levels by their event.
+    pub(in crate::rooms) fn power_levels(&self) -> &Cache<ShortEventId, Arc<PowerLevels>> {
+        &self.inner.power_levels
+    }
+
     /// Waits for the room's turn and starts a batch on its head. Nobody else writes the room until the batch
     /// is committed or dropped, so what is read meanwhile stays true. Holds the thread: hold one at a time.
     pub fn begin(&self, room_id: &RoomId) -> Result<RoomBatch, RoomError> {
@@ -161,7 +174,7 @@ impl Appender {
             let states = ends.iter().map(|end| self.inner.states.after(end));
             let states = states.collect::<Result<Vec<_>, _>>()?;
             let room = ResolvedRoom { rules: &rules, create: record.create_event };
-            self.inner.resolver.resolve(room, states)?
+            self.inner.resolver.resolve(room, None, states)?
         };
         let reference = |end: &StoredEvent| {
             EventReference::of(&end.event, &rules).map_err(|source| RoomError::CorruptEvent {

@@ -59,10 +59,11 @@ impl StateResolver {
     }
 
     /// The state that `roots` come to. Its nodes are in the store when this returns. Every state event in
-    /// them must be in the store and in the chain-cover index.
+    /// them must be in the store, all but `new`, and in the chain-cover index.
     pub fn resolve(
         &self,
         room: ResolvedRoom<'_>,
+        new: Option<(ShortEventId, Arc<Event>)>,
         roots: impl IntoIterator<Item = StateRoot>,
     ) -> Result<StateRoot, RoomError> {
         let Some(roots) = different(roots) else { return Ok(StateRoot::EMPTY) };
@@ -72,7 +73,7 @@ impl StateResolver {
         if let Some(root) = self.known.get(&roots) {
             return Ok(root);
         }
-        let view = StoredView::new(&self.storage, &self.events, room.create);
+        let view = StoredView::new(&self.storage, &self.events, room.create).with(new);
         let update = resolve(&self.states.tree(&self.storage), &view, room.rules, &roots)?;
         self.states.store(&update)?;
         self.known.insert(roots, update.root);

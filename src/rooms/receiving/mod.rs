@@ -1,0 +1,283 @@
+//! Events of other servers on their way into a room: the checks on receipt, the state before each event and the
+//! room's current state by resolution over its ends, and everything that follows from both.
+//!
+//! For: [`ReceivedEvents`], which takes events whose signatures have been checked and whose content hash has
+//! been dealt with. Never: talks to a server or checks a signature; what is missing is told to the caller, who
+//! fetches it ([`Reception::Missing`]). Each call waits for the room's turn, as those who make events here do,
+//! and holds its thread meanwhile; rooms work in parallel.
+//!
+//! Cost of an event: its auth events and prev events, a few point reads in their states, and for a fork the
+//! conflict. Nothing here walks a room, but for the taking in of a whole one ([`ReceivedEvents::enter_room`]).
+
+mod backfill;
+mod checks;
+mod ends;
+mod graph;
+mod import;
+mod open_room;
+mod out_of_band;
+mod outliers;
+mod redactions;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ruma::OwnedEventId;
+
+pub use self::{
+    backfill::{Backfilled, GivenStates},
+    outliers::Outliers,
+};
+use self::{checks::Verdict, graph::Before, open_room::OpenRoom};
+use super::{
+    Appender, RoomError, StoredEvent,
+    appender::{Appended, RoomRows},
+    changes::mark_changed,
+};
+use crate::{
+    matrix::event::Event,
+    state::tree::StateRoot,
+    storage::{
+        ChangeScope, Read, ShortEventId, StreamPosition, Transaction,
+        records::{EventMeta, EventStatus},
+        tables::{EVENT_META, MISSING_EVENTS, ROOM_HEADS},
+    },
+};
+
+/// Takes in events of other servers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ReceivedEvents {
+    appender: Appender,
+}
+
+/// What came of an event.
+#[derive(Debug, Clone)]
+pub enum Reception {
+    /// Part of the room, and shown to clients.
+    Accepted(Appended),
+    /// Part of the graph, not shown: the room's current state does not allow it.
+    SoftFailed,
+    /// Kept, marked as rejected: its auth events or the state before it don't allow it.
+    Rejected(String),
+    /// This server has it, with its place in the graph.
+    AlreadyKnown,
+    /// Nothing was kept: these events are needed first.
+    Missing {
+        /// Events that it follows, whose place in the graph is not known.
+        prev_events: Vec<OwnedEventId>,
+        /// Auth events, or entries of the state given for it, that are not known at all.
+        auth_events: Vec<OwnedEventId>,
+    },
+}
+
+/// An event that has passed check 4 or failed it, and whose state before is known.
+struct Placed {
+    event: Arc<Event>,
+    state_before: StateRoot,
+    /// The events that it follows and that this server lacks.
+    missing: Vec<OwnedEventId>,
+}
+
+impl ReceivedEvents {
+    /// Takes events into the rooms of `appender`.
+    pub fn new(appender: Appender) -> Self {
+        Self { appender }
+    }
+
+    /// The rooms' appender.
+    pub fn appender(&self) -> &Appender {
+        &self.appender
+    }
+
+    /// Takes in an event of a room that this server is in. All six checks on receipt have been made, but for
+    /// the first three, when this answers anything but [`Reception::Missing`].
+    pub fn receive(&self, event: Event) -> Result<Reception, RoomError> {
+        self.receive_event(Arc::new(event), None)
+    }
+
+    /// As [`receive`](Self::receive), where events that it follows can't be had: `state_before` is the state
+    /// before it as another server has it (`/state_ids`), all of whose events are in the store. States after
+    /// those events that it follows and that are known count as well.
+    pub fn receive_with_state(
+        &self,
+        event: Event,
+        state_before: &[OwnedEventId],
+    ) -> Result<Reception, RoomError> {
+        self.receive_event(Arc::new(event), Some(state_before))
+    }
+
+    fn receive_event(
+        &self,
+        event: Arc<Event>,
+        given: Option<&[OwnedEventId]>,
+    ) -> Result<Reception, RoomError> {
+        let room_id = event.room_id().to_owned();
+        let mut room = self.open(&room_id)?;
+        let reception = self.receive_in(&mut room, event, given)?;
+        let is_forked = room.head.extremities.len() > super::limits::EXTREMITIES_UNJOINED_MAX;
+        drop(room);
+        if is_forked {
+            self.join_ends(&room_id)?;
+        }
+        Ok(reception)
+    }
+
+    fn receive_in(
+        &self,
+        room: &mut OpenRoom,
+        event: Arc<Event>,
+        given: Option<&[OwnedEventId]>,
+    ) -> Result<Reception, RoomError> {
+        if self.is_placed(&event)? {
+            return Ok(Reception::AlreadyKnown);
+        }
+        if event.prev_events().is_empty() {
+            // Only the create event follows nothing, and that one is known.
+            return Ok(Reception::Rejected("it follows no event of the room".to_owned()));
+        }
+        let auth_events = self.auth_events(&event)?;
+        let given = given.map(|given| self.given_state(room, given)).transpose()?;
+        let (before, missing) = match self.state_before(room, &event, given)? {
+            Before::Known { state, missing } => (state, missing),
+            Before::OtherRoom(other) => {
+                return Ok(Reception::Rejected(format!("it follows {other}, an event of another room")));
+            }
+            Before::Unknown { prev_events, state_events } => {
+                let mut needed = auth_events.missing;
+                needed.extend(state_events);
+                return Ok(Reception::Missing { prev_events, auth_events: needed });
+            }
+        };
+        if !auth_events.missing.is_empty() {
+            return Ok(Reception::Missing { prev_events: Vec::new(), auth_events: auth_events.missing });
+        }
+        let verdict = self.check(room, &event, &auth_events.found, before)?;
+        let placed = Placed { event, state_before: before, missing };
+        match verdict {
+            Verdict::Allowed => self.accept(room, placed).map(Reception::Accepted),
+            Verdict::AgainstCurrentState(refusal) => {
+                tracing::debug!(event = %placed.event.event_id(), "soft-failed: {refusal}");
+                self.keep(room, &placed, EventStatus::SoftFailed)?;
+                Ok(Reception::SoftFailed)
+            }
+            Verdict::AgainstStateBefore(refusal) => {
+                self.keep(room, &placed, EventStatus::Rejected)?;
+                Ok(Reception::Rejected(refusal.to_string()))
+            }
+            Verdict::AgainstAuthEvents(refusal) => {
+                self.keep(room, &placed, EventStatus::Unauthorised)?;
+                Ok(Reception::Rejected(refusal.to_string()))
+            }
+        }
+    }
+
+    /// Whether the event is known with its place in the graph.
+    fn is_placed(&self, event: &Event) -> Result<bool, RoomError> {
+        let storage = self.appender.storage();
+        let Some(short) = storage.short_event_id(event.event_id())? else { return Ok(false) };
+        let meta = storage.get(&EVENT_META, &short)?;
+        Ok(meta.is_some_and(|meta| graph::is_state_known(&meta) || event.event_type() == "m.room.create"))
+    }
+
+    /// Writes an event that clients never see.
+    fn keep(&self, room: &OpenRoom, placed: &Placed, status: EventStatus) -> Result<(), RoomError> {
+        let rows_of = self.rows_of(room);
+        let short = self.appender.storage().write(|rows| {
+            let short = rows.intern_event(placed.event.event_id())?;
+            let meta = EventMeta {
+                room: room.room,
+                sender: rows.intern_user(placed.event.sender())?,
+                timeline: None,
+                position: StreamPosition(0),
+                state_before: placed.state_before.to_bytes(),
+                status,
+                redacted_by: None,
+            };
+            RoomRows::write_event(rows, short, &placed.event, &meta)?;
+            if !status.is_rejected() {
+                // Its nodes: events that follow it need them.
+                rows_of.state_after(rows, short, &placed.event, placed.state_before)?;
+            }
+            self.write_gaps(rows, room, short, placed)?;
+            Ok::<_, RoomError>(short)
+        })?;
+        self.appender.events().applied(short, placed.event.clone());
+        Ok(())
+    }
+
+    /// Writes an event that has passed all checks, and moves the room's ends and current state.
+    fn accept(&self, room: &mut OpenRoom, placed: Placed) -> Result<Appended, RoomError> {
+        let ends = self.ends_with(room, &placed)?;
+        let redaction = self.redaction_by(room, &placed.event, placed.state_before)?;
+        let redacted_by = self.early_redaction(room, &placed.event)?;
+        let event = match &redacted_by {
+            Some(redacted) => redacted.event.clone(),
+            None => placed.event.clone(),
+        };
+        let rows_of = self.rows_of(room);
+        let mut head = room.head.clone();
+        let appended = self.appender.storage().write(|rows| {
+            let before = placed.state_before;
+            let appended = rows_of.write_live(rows, &mut head, &event, before, redaction.effective())?;
+            redaction.write_idle(rows, appended.short)?;
+            if let Some(redacted) = &redacted_by {
+                redacted.write(rows, appended.short)?;
+            }
+            let after = rows_of.state_after(rows, appended.short, &event, before)?;
+            let current = ends.current_state.unwrap_or(after);
+            rows_of.move_state(rows, &mut head, current, appended.position, Some(&appended))?;
+            head.extremities.clone_from(&ends.others);
+            if ends.is_end {
+                head.extremities.push(appended.short);
+            }
+            self.write_gaps(rows, room, appended.short, &placed)?;
+            rows.put(&ROOM_HEADS, &room.room, &head);
+            mark_changed(rows, room.room, appended.position)?;
+            rows.announce(ChangeScope::Room(room.room), appended.position);
+            Ok::<_, RoomError>(appended)
+        })?;
+        room.head = head;
+        let events = self.appender.events();
+        // What was kept of it as an outlier may be cached unredacted.
+        events.replaced(appended.short);
+        events.applied(appended.short, event);
+        if let Some(redaction) = redaction.effective() {
+            redaction.applied(events);
+            self.appender.power_levels().remove(&redaction.target());
+        }
+        Ok(appended)
+    }
+
+    /// Keeps account of where history is missing: this event is not, what it follows may be.
+    fn write_gaps(
+        &self,
+        rows: &mut Transaction<'_>,
+        room: &OpenRoom,
+        short: ShortEventId,
+        placed: &Placed,
+    ) -> Result<(), RoomError> {
+        rows.delete(&MISSING_EVENTS, &(room.room, short));
+        for missing in &placed.missing {
+            let missing = rows.intern_event(missing)?;
+            rows.put(&MISSING_EVENTS, &(room.room, missing), &short);
+        }
+        Ok(())
+    }
+
+    fn rows_of(&self, room: &OpenRoom) -> RoomRows<'_> {
+        RoomRows {
+            server_name: self.appender.server_name(),
+            states: self.appender.states(),
+            events: self.appender.events(),
+            room: room.room,
+        }
+    }
+
+    fn stored(&self, short: ShortEventId) -> Result<Option<StoredEvent>, RoomError> {
+        self.appender.events().get(short)
+    }
+}

@@ -1,0 +1,120 @@
+//! Memberships of rooms that this server is not in: invites, knocks, and what ends them. Nothing else is known
+//! of such a room, so nothing of the event can be checked but what the caller has.
+
+use ruma::{RoomVersionId, UserId};
+use serde_json::value::RawValue;
+
+use super::{ReceivedEvents, Reception, outliers::outlier_meta};
+use crate::{
+    matrix::{event::Event, room_versions},
+    rooms::{RoomError, appender::MembershipChange},
+    storage::{
+        Direction, Json, Read, ShortEventId,
+        records::{EventStatus, RoomRecord},
+        tables::{EVENT_JSON, EVENT_META, LOCAL_MEMBERS, ROOM_HEADS, ROOMS},
+    },
+};
+
+impl ReceivedEvents {
+    /// An invite of a user here by another server. In a room that this server is in, it is an event like any
+    /// other and goes through all checks.
+    pub fn remote_invite(
+        &self,
+        version: &RoomVersionId,
+        event: Event,
+        stripped_state: Vec<Box<RawValue>>,
+    ) -> Result<(), RoomError> {
+        self.out_of_band(version, event, Some(stripped_state))
+    }
+
+    /// A knock of a user here that another server has accepted.
+    pub fn remote_knock(
+        &self,
+        version: &RoomVersionId,
+        event: Event,
+        stripped_state: Vec<Box<RawValue>>,
+    ) -> Result<(), RoomError> {
+        self.out_of_band(version, event, Some(stripped_state))
+    }
+
+    /// The end of an invite or a knock: the user's own leave that another server has accepted, or, where none
+    /// can be reached, one that only this server knows.
+    pub fn remote_leave(&self, version: &RoomVersionId, event: Event) -> Result<(), RoomError> {
+        self.out_of_band(version, event, None)
+    }
+
+    fn out_of_band(
+        &self,
+        version: &RoomVersionId,
+        event: Event,
+        stripped_state: Option<Vec<Box<RawValue>>>,
+    ) -> Result<(), RoomError> {
+        if room_versions::rules(version).is_none() {
+            return Err(RoomError::UnsupportedVersion(version.clone()));
+        }
+        let target = event.state_key().and_then(|key| <&UserId>::try_from(key).ok());
+        if event.event_type() != "m.room.member"
+            || target.is_none_or(|target| target.server_name() != self.appender.server_name())
+        {
+            return Err(RoomError::BadContent("it is no membership of a user of this server".to_owned()));
+        }
+        let storage = self.appender.storage();
+        let room = storage.write(|rows| rows.intern_room(event.room_id()))?;
+        let guard = self.appender.writers().enter(room);
+        let range = LOCAL_MEMBERS.prefix(&(room,));
+        if storage.scan(&LOCAL_MEMBERS, &range, Direction::Forward).next().is_some() {
+            drop(guard);
+            return self.in_known_room(event);
+        }
+        storage.write(|rows| {
+            if !rows.contains(&ROOM_HEADS, &room)? && !self.has_create_event(rows, room)? {
+                let record = RoomRecord {
+                    version: version.clone(),
+                    create_event: ShortEventId(0),
+                    federate: true,
+                    room_type: None,
+                };
+                rows.put(&ROOMS, &room, &Json(record));
+            }
+            let short = rows.intern_event(event.event_id())?;
+            if !rows.contains(&EVENT_META, &short)? {
+                let meta = outlier_meta(room, rows.intern_user(event.sender())?, EventStatus::OutOfBand);
+                rows.put(&EVENT_META, &short, &meta);
+                rows.put(&EVENT_JSON, &short, &event.json().as_bytes().to_vec());
+            }
+            let change = MembershipChange {
+                server_name: self.appender.server_name(),
+                room,
+                event: &event,
+                short,
+                position: rows.next_position(),
+                stripped_state: stripped_state.as_ref(),
+            };
+            change.write(rows)
+        })?;
+        self.appender.index().replaced(room);
+        Ok(())
+    }
+
+    fn has_create_event(
+        &self,
+        reader: &impl Read,
+        room: crate::storage::ShortRoomId,
+    ) -> Result<bool, RoomError> {
+        let record = reader.get(&ROOMS, &room)?;
+        Ok(record.is_some_and(|record| record.0.create_event != ShortEventId(0)))
+    }
+
+    fn in_known_room(&self, event: Event) -> Result<(), RoomError> {
+        match self.receive(event)? {
+            Reception::Accepted(_) | Reception::AlreadyKnown => Ok(()),
+            Reception::Rejected(reason) => Err(RoomError::Forbidden(reason)),
+            Reception::SoftFailed => {
+                Err(RoomError::Forbidden("the room's current state does not allow it".to_owned()))
+            }
+            Reception::Missing { .. } => {
+                Err(RoomError::BadContent("events that it builds on are not known here".to_owned()))
+            }
+        }
+    }
+}
