@@ -9,8 +9,8 @@ use crate::{
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
     rooms::{
-        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, Resident, RoomCreator,
-        RoomDirectory, RoomStates, Timelines, Typing, Visibility,
+        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, ReceivedEvents, Resident,
+        RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
     sync::{Notifier, v3::SyncV3},
@@ -64,6 +64,8 @@ api_state! {
     resident: Resident,
     /// Sending events.
     event_sender: EventSender,
+    /// Taking in events of other servers.
+    received_events: ReceivedEvents,
     /// Registration with the shared secret, if the operator has set one.
     shared_secret: Option<SharedSecret>,
     /// What is said of this server that the operator chooses.

@@ -125,5 +125,5 @@ pub const STATE_CHANGES_PER_STEP: usize = 500;
 /// Events known only by reference that are written in one transaction.
 pub const OUTLIERS_PER_STEP: usize = 200;
 
-/// Events that one request for history of another server brings.
-pub const BACKFILL_EVENTS_MAX: usize = 500;
+/// Events taken in at once of those that another server answers to a request for history.
+pub const BACKFILLED_EVENTS_MAX: usize = 500;

@@ -14,8 +14,8 @@ use crate::{
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
-        Permissions, Receipts, Resident, RoomCreator, RoomDirectory, RoomError, RoomIndex, RoomServers,
-        RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
+        Permissions, Receipts, ReceivedEvents, Resident, RoomCreator, RoomDirectory, RoomError, RoomIndex,
+        RoomServers, RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
@@ -120,6 +120,7 @@ struct RoomWriters {
     memberships: Memberships,
     sender: EventSender,
     resident: Resident,
+    received: ReceivedEvents,
 }
 
 impl RoomWriters {
@@ -143,6 +144,7 @@ impl RoomWriters {
         let acls = ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
         let servers = RoomServers::new(storage.clone());
         Ok(Self {
+            received: ReceivedEvents::new(appender.clone()),
             sender: EventSender::new(appender.clone(), memberships.clone()),
             resident: Resident::new(appender.clone(), memberships.clone(), acls, servers),
             memberships,
@@ -231,6 +233,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         memberships: writers.memberships,
         event_sender: writers.sender,
         resident: writers.resident,
+        received_events: writers.received,
         room_states: readers.states,
         visibility: readers.visibility,
         timelines: readers.timelines,

@@ -38,7 +38,7 @@ pub struct Backfilled {
 pub type GivenStates = BTreeMap<OwnedEventId, Vec<OwnedEventId>>;
 
 impl ReceivedEvents {
-    /// Puts older events, at most [`limits::BACKFILL_EVENTS_MAX`], before the room's timeline. `given` holds
+    /// Puts older events, at most [`limits::BACKFILLED_EVENTS_MAX`], before the room's timeline. `given` holds
     /// the states before those of them that [`Backfilled::needs_state`] has asked for. When something is
     /// needed, ask again with the same events once it is there.
     pub fn append_backfilled(
@@ -49,7 +49,7 @@ impl ReceivedEvents {
     ) -> Result<Backfilled, RoomError> {
         let mut room = self.open(room_id)?;
         let mut new = Vec::new();
-        for event in events.into_iter().take(limits::BACKFILL_EVENTS_MAX) {
+        for event in events.into_iter().take(limits::BACKFILLED_EVENTS_MAX) {
             if event.room_id() == room_id && !self.is_in_history(&event)? {
                 new.push(Arc::new(event));
             }

@@ -99,8 +99,8 @@ impl ReceivedEvents {
         if let Err(refusal) = check_state_independent(event, rules, &listed, Some(&create_event)) {
             return Ok(Err(refusal));
         }
-        let state = AuthEventsState { appender: &self.appender, auth_events, create };
-        outcome(check_state_dependent(event, rules, &state))
+        let made = AuthEventsState { appender: &self.appender, auth_events, create };
+        outcome(check_state_dependent(event, rules, &made))
     }
 
     /// Checks 5 and 6.
@@ -108,10 +108,10 @@ impl ReceivedEvents {
         &self,
         room: &OpenRoom,
         event: &Event,
-        root: StateRoot,
+        state: StateRoot,
     ) -> Result<Result<(), AuthRefusal>, RoomError> {
-        let state = StateAt { appender: &self.appender, root };
-        outcome(check_state_dependent(event, &room.rules, &state))
+        let read = StateAt { appender: &self.appender, root: state };
+        outcome(check_state_dependent(event, &room.rules, &read))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     storage::{
         Read, ShortEventId, ShortStateKeyId,
         records::{EventMeta, EventStatus},
+        tables::{CHAIN_EVENTS, CHAIN_POSITIONS},
     },
 };
 
@@ -79,18 +80,24 @@ impl ReceivedEvents {
     pub(super) fn given_state(&self, room: &OpenRoom, given: &[OwnedEventId]) -> Result<Given, RoomError> {
         let mut entries: Vec<(ShortStateKeyId, ShortEventId)> = Vec::with_capacity(given.len());
         let mut missing = Vec::new();
+        let storage = self.appender.storage();
         for event_id in given {
-            let stored = self.appender.events().by_id(event_id)?;
-            let Some(stored) = stored.filter(|stored| stored.meta.status != EventStatus::OutOfBand) else {
+            let short = storage.short_event_id(event_id)?;
+            let meta = short.map(|short| self.appender.events().meta(short)).transpose()?.flatten();
+            let (Some(short), Some(meta)) =
+                (short, meta.filter(|meta| meta.status != EventStatus::OutOfBand))
+            else {
                 missing.push(event_id.clone());
                 continue;
             };
-            if stored.meta.room != room.room || stored.meta.status == EventStatus::Unauthorised {
+            if meta.room != room.room || meta.status == EventStatus::Unauthorised {
                 continue;
             }
-            let Some(state_key) = stored.event.state_key() else { continue };
-            let key = self.appender.storage().short_state_key_id(stored.event.event_type(), state_key)?;
-            entries.extend(key.map(|key| (key, stored.short)));
+            // The index of auth chains holds every event that can be in a state, with its key: so the event
+            // itself need not be read.
+            let Some(place) = storage.get(&CHAIN_POSITIONS, &short)? else { continue };
+            let occupant = storage.get(&CHAIN_EVENTS, &place)?;
+            entries.extend(occupant.map(|(event, key)| (key, event)));
         }
         if !missing.is_empty() {
             return Ok(Given::Missing(missing));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ruma::{OwnedEventId, RoomVersionId};
 
-use super::{OpenRoom, Placed, ReceivedEvents, Reception, checks::Verdict, graph::Given};
+use super::{OpenRoom, Placed, ReceivedEvents, Reception, checks::Verdict, graph::Given, write_gaps};
 use crate::{
     matrix::event::Event,
     rooms::{RoomError, appender::Appended, changes::mark_changed, limits},
@@ -61,12 +61,12 @@ impl ReceivedEvents {
         match head {
             // Somebody else from here was quicker: one more event of a room that this server is in.
             Some(head) if has_members && !head.extremities.is_empty() => {
-                let mut room = self.opened(guard, &room_id, head)?;
-                self.join_known(&mut room, Arc::new(newest), state)
+                let mut opened = self.opened(guard, &room_id, head)?;
+                self.join_known(&mut opened, Arc::new(newest), state)
             }
             head => {
-                let mut room = self.opened(guard, &room_id, head.unwrap_or_else(empty_head))?;
-                self.take_in(&mut room, Arc::new(newest), state)
+                let mut opened = self.opened(guard, &room_id, head.unwrap_or_else(empty_head))?;
+                self.take_in(&mut opened, Arc::new(newest), state)
             }
         }
     }
@@ -128,9 +128,9 @@ impl ReceivedEvents {
     }
 
     /// The state that those of the events make that have been kept.
-    fn kept_state(&self, room: &OpenRoom, state: &[OwnedEventId]) -> Result<StateRoot, RoomError> {
-        let mut kept = Vec::with_capacity(state.len());
-        for event_id in state {
+    fn kept_state(&self, room: &OpenRoom, events: &[OwnedEventId]) -> Result<StateRoot, RoomError> {
+        let mut kept = Vec::with_capacity(events.len());
+        for event_id in events {
             let short = self.appender.storage().short_event_id(event_id)?;
             let meta = short.map(|short| self.appender.events().meta(short)).transpose()?.flatten();
             if meta.is_some_and(|meta| meta.status != EventStatus::OutOfBand) {
@@ -138,7 +138,7 @@ impl ReceivedEvents {
             }
         }
         match self.given_state(room, &kept)? {
-            Given::State(root) => Ok(root),
+            Given::State(state) => Ok(state),
             Given::Missing(_) => Err(room.damaged("an event that was just kept is missing")),
         }
     }
@@ -180,7 +180,7 @@ impl ReceivedEvents {
             let after = rows_of.state_after(rows, appended.short, &placed.event, placed.state_before)?;
             rows_of.move_state(rows, &mut head, after, appended.position, Some(&appended))?;
             head.extremities = vec![appended.short];
-            self.write_gaps(rows, room, appended.short, placed)?;
+            write_gaps(rows, room, appended.short, placed)?;
             rows.put(&ROOM_HEADS, &room.room, &head);
             mark_changed(rows, room.room, appended.position)?;
             rows.announce(ChangeScope::Room(room.room), appended.position);

@@ -202,7 +202,7 @@ impl ReceivedEvents {
                 // Its nodes: events that follow it need them.
                 rows_of.state_after(rows, short, &placed.event, placed.state_before)?;
             }
-            self.write_gaps(rows, room, short, placed)?;
+            write_gaps(rows, room, short, placed)?;
             Ok::<_, RoomError>(short)
         })?;
         self.appender.events().applied(short, placed.event.clone());
@@ -234,7 +234,7 @@ impl ReceivedEvents {
             if ends.is_end {
                 head.extremities.push(appended.short);
             }
-            self.write_gaps(rows, room, appended.short, &placed)?;
+            write_gaps(rows, room, appended.short, &placed)?;
             rows.put(&ROOM_HEADS, &room.room, &head);
             mark_changed(rows, room.room, appended.position)?;
             rows.announce(ChangeScope::Room(room.room), appended.position);
@@ -252,22 +252,6 @@ impl ReceivedEvents {
         Ok(appended)
     }
 
-    /// Keeps account of where history is missing: this event is not, what it follows may be.
-    fn write_gaps(
-        &self,
-        rows: &mut Transaction<'_>,
-        room: &OpenRoom,
-        short: ShortEventId,
-        placed: &Placed,
-    ) -> Result<(), RoomError> {
-        rows.delete(&MISSING_EVENTS, &(room.room, short));
-        for missing in &placed.missing {
-            let missing = rows.intern_event(missing)?;
-            rows.put(&MISSING_EVENTS, &(room.room, missing), &short);
-        }
-        Ok(())
-    }
-
     fn rows_of(&self, room: &OpenRoom) -> RoomRows<'_> {
         RoomRows {
             server_name: self.appender.server_name(),
@@ -280,4 +264,19 @@ impl ReceivedEvents {
     fn stored(&self, short: ShortEventId) -> Result<Option<StoredEvent>, RoomError> {
         self.appender.events().get(short)
     }
+}
+
+/// Keeps account of where history is missing: this event is not, what it follows may be.
+fn write_gaps(
+    rows: &mut Transaction<'_>,
+    room: &OpenRoom,
+    short: ShortEventId,
+    placed: &Placed,
+) -> Result<(), RoomError> {
+    rows.delete(&MISSING_EVENTS, &(room.room, short));
+    for missing in &placed.missing {
+        let missing = rows.intern_event(missing)?;
+        rows.put(&MISSING_EVENTS, &(room.room, missing), &short);
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::{
     matrix::{event::Event, room_versions},
     rooms::{RoomError, appender::MembershipChange},
     storage::{
-        Direction, Json, Read, ShortEventId,
+        Direction, Json, Read, ShortEventId, ShortRoomId, StorageError,
         records::{EventStatus, RoomRecord},
         tables::{EVENT_JSON, EVENT_META, LOCAL_MEMBERS, ROOM_HEADS, ROOMS},
     },
@@ -67,7 +67,7 @@ impl ReceivedEvents {
             return self.in_known_room(event);
         }
         storage.write(|rows| {
-            if !rows.contains(&ROOM_HEADS, &room)? && !self.has_create_event(rows, room)? {
+            if !rows.contains(&ROOM_HEADS, &room)? && !has_create_event(rows, room)? {
                 let record = RoomRecord {
                     version: version.clone(),
                     create_event: ShortEventId(0),
@@ -96,15 +96,6 @@ impl ReceivedEvents {
         Ok(())
     }
 
-    fn has_create_event(
-        &self,
-        reader: &impl Read,
-        room: crate::storage::ShortRoomId,
-    ) -> Result<bool, RoomError> {
-        let record = reader.get(&ROOMS, &room)?;
-        Ok(record.is_some_and(|record| record.0.create_event != ShortEventId(0)))
-    }
-
     fn in_known_room(&self, event: Event) -> Result<(), RoomError> {
         match self.receive(event)? {
             Reception::Accepted(_) | Reception::AlreadyKnown => Ok(()),
@@ -117,4 +108,9 @@ impl ReceivedEvents {
             }
         }
     }
+}
+
+fn has_create_event(reader: &impl Read, room: ShortRoomId) -> Result<bool, StorageError> {
+    let record = reader.get(&ROOMS, &room)?;
+    Ok(record.is_some_and(|record| record.0.create_event != ShortEventId(0)))
 }

@@ -157,10 +157,9 @@ impl Server {
         let mut open: Vec<OwnedEventId> =
             state.iter().flat_map(|event| event.auth_events().to_vec()).collect();
         while let Some(id) = open.pop() {
-            if !chain.contains_key(&id) {
-                let event = self.event(&id);
+            let event = self.event(&id);
+            if chain.insert(id, (*event).clone()).is_none() {
                 open.extend_from_slice(event.auth_events());
-                chain.insert(id, (*event).clone());
             }
         }
         (state, chain.into_values().collect())

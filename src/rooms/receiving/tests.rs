@@ -265,11 +265,11 @@ fn only_who_may_redacts() {
 fn many_ends_are_joined_by_an_event_nobody_sees() {
     let (one, two, room) = two_servers(&V11);
     let bob = two.user("bob");
-    let root = one.event(&one.ends(&room)[0]);
+    let base = one.event(&one.ends(&room)[0]);
     let state = one.state(&room);
     for number in 0..=limits::EXTREMITIES_UNJOINED_MAX {
         let said =
-            two.build(&one, &[&root], &state, (&bob, "m.room.message", None), &text(&number.to_string()));
+            two.build(&one, &[&base], &state, (&bob, "m.room.message", None), &text(&number.to_string()));
         one.accept(&said);
     }
     let ends = one.ends(&room);
@@ -294,12 +294,12 @@ fn more_ends_than_an_event_may_name_are_joined_in_turn() {
         first
     });
     levels.unwrap();
-    let root = one.event(&one.ends(&room)[0]);
+    let base = one.event(&one.ends(&room)[0]);
     let state = one.state(&room);
     for number in 0..25 {
         let content = json!({"n": number});
         let key = format!("key{number}");
-        let set = two.build(&one, &[&root], &state, (&bob, "org.example.state", Some(&key)), &content);
+        let set = two.build(&one, &[&base], &state, (&bob, "org.example.state", Some(&key)), &content);
         // As Bob's server sends them while nobody here can send: received in one go.
         let mut opened = one.received.open(&room).unwrap();
         let reception = one.received.receive_in(&mut opened, set.into(), None).unwrap();
