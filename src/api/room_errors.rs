@@ -5,7 +5,7 @@ use ruma::api::error::ErrorKind;
 
 use super::ApiError;
 use crate::{
-    matrix::{builder::BuildError, canonical_json::CanonicalJsonError},
+    matrix::{auth_rules::AuthRefusal, builder::BuildError, canonical_json::CanonicalJsonError},
     rooms::RoomError,
 };
 
@@ -27,6 +27,10 @@ impl From<RoomError> for ApiError {
             RoomError::CannotAuthoriseJoin => bad_request(ErrorKind::UnableToAuthorizeJoin),
             RoomError::CannotGrantJoin => bad_request(ErrorKind::UnableToGrantJoin),
             RoomError::RoomNotFound(_) | RoomError::EventNotFound(_) => Self::not_found(message),
+            // Wrong for everybody, whatever power they have.
+            RoomError::Refused(AuthRefusal::CreateHasPrevEvents | AuthRefusal::CreatorInPowerLevels(_)) => {
+                Self::bad_json(message)
+            }
             RoomError::Refused(_) | RoomError::Forbidden(_) | RoomError::RemoteUser(_) => {
                 Self::forbidden(message)
             }
@@ -62,6 +66,8 @@ mod tests {
         for (error, status, errcode) in [
             (RoomError::RoomNotFound(room_id.clone()), 404, "M_NOT_FOUND"),
             (RoomError::Forbidden("no".to_owned()), 403, "M_FORBIDDEN"),
+            (RoomError::Refused(AuthRefusal::CreateHasPrevEvents), 400, "M_BAD_JSON"),
+            (RoomError::Refused(AuthRefusal::CreatorInPowerLevels(user.clone())), 400, "M_BAD_JSON"),
             (RoomError::Build(BuildError::Format(too_large)), 413, "M_TOO_LARGE"),
             (RoomError::BadContent("no".to_owned()), 400, "M_BAD_JSON"),
             (RoomError::AliasTaken(alias.clone()), 400, "M_ROOM_IN_USE"),

@@ -21,6 +21,7 @@ impl From<UserError> for ApiError {
             }
             UserError::RegistrationDisabled
             | UserError::WrongCredentials
+            | UserError::OtherUser
             | UserError::InvalidLoginToken
             | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
             UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),

@@ -103,8 +103,8 @@ impl Aliases {
     }
 
     /// Removes an alias: for its maker, and for who may set the room's `m.room.canonical_alias`. The room's
-    /// state is left as it is.
-    pub fn remove(&self, remover: &Viewer, alias: &RoomAliasId) -> Result<(), AliasError> {
+    /// state is left as it is. Answers the room that it named.
+    pub fn remove(&self, remover: &Viewer, alias: &RoomAliasId) -> Result<OwnedRoomId, AliasError> {
         self.check(alias)?;
         let unknown = || AliasError::NotFound(alias.to_owned());
         let (room, maker) = self.storage.get(&ALIASES, &alias.to_owned())?.ok_or_else(unknown)?;
@@ -119,7 +119,8 @@ impl Aliases {
             tx.delete(&ALIASES, &alias.to_owned());
             tx.delete(&ROOM_ALIASES, &(room, alias.to_owned()));
             Ok(())
-        })
+        })?;
+        Ok(self.storage.room_id(room)?)
     }
 
     /// The room behind an alias of this server.

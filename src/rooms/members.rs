@@ -10,13 +10,17 @@ use ruma::{OwnedRoomId, OwnedUserId};
 use super::{PaginationToken, RoomError, RoomIndex, RoomStates, RoomView, Timelines, VisibleEvent, limits};
 use crate::{
     matrix::event::Event,
+    state::tree::StateRoot,
     storage::{
-        Read, ShortEventId, ShortRoomId, ShortUserId, Storage, StorageError,
+        Read, ShortEventId, ShortRoomId, ShortUserId, Storage, StorageError, TimelineKey,
         records::{Membership, MembershipRow},
     },
 };
 
 use super::visibility::membership_of;
+
+/// The gap after a room's create event and its creator's join.
+const CREATED: TimelineKey = TimelineKey(3);
 
 const ALL: [Membership; 5] =
     [Membership::Join, Membership::Invite, Membership::Knock, Membership::Leave, Membership::Ban];
@@ -90,7 +94,7 @@ impl Members {
             return Ok(members);
         }
         let root = match at {
-            Some(token) => view.readable_state_at(self.timelines.gap(view, token)?)?,
+            Some(token) => state_at(view, self.timelines.gap(view, token)?)?,
             None => view.state()?,
         };
         let Some(root) = root else { return Ok(Vec::new()) };
@@ -146,6 +150,16 @@ impl Members {
     }
 }
 
+/// The state at a gap. Before a room's first event there is none; then that with its creator in it, as
+/// a client that has the whole timeline asks with the token that stands before all of it.
+fn state_at(view: &RoomView<'_>, gap: TimelineKey) -> Result<Option<StateRoot>, RoomError> {
+    let root = view.readable_state_at(gap)?;
+    if root.is_some_and(|root| root == StateRoot::EMPTY) && gap <= CREATED {
+        return view.readable_state_at(CREATED);
+    }
+    Ok(root)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +206,8 @@ mod tests {
         let list = |at| members(&room).list(&view, at, MembershipFilter::default()).unwrap();
         assert_eq!(names(&list(Some(at))), [BOB, ALICE]);
         assert_eq!(names(&list(None)), [BOB, CAROL, ALICE]);
+        let first = PaginationToken::Before(TimelineKey(1));
+        assert_eq!(names(&list(Some(first))), [ALICE], "the token before all has the creator");
     }
 
     #[test]

@@ -225,7 +225,8 @@ impl Uiaa {
                 };
                 match self.accounts.check_password(&identifier.user, &auth.password) {
                     Ok(user) if Some(&user) == operation.user.as_ref() => Ok(None),
-                    Ok(_) | Err(UserError::WrongCredentials) => wrong("Wrong user name or password"),
+                    Ok(_) => Err(UserError::OtherUser),
+                    Err(UserError::WrongCredentials) => wrong("Wrong user name or password"),
                     Err(e) => Err(e),
                 }
             }

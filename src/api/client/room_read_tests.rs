@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use http::StatusCode;
 use ruma::{
     OwnedRoomId,
@@ -16,7 +16,8 @@ use super::{alias, directory, members, receipt, state, timeline, typing};
 use crate::{
     api::{ApiError, ApiResult, Requester, Ruma},
     rooms::{
-        Aliases, Members, Permissions, Receipts, RoomDirectory, Typing,
+        Aliases, Appender, EventSender, MemberProfiles, Members, Memberships, Permissions, Receipts,
+        RoomDirectory, SigningKeys, Typing,
         stored_room::{ALICE, BOB, CAROL, StoredRoom},
     },
     users::{Clock, Sessions},
@@ -37,7 +38,7 @@ fn room_id(room: &StoredRoom) -> OwnedRoomId {
     room.draft.room_id.clone().unwrap()
 }
 
-fn refusal<T>(outcome: ApiResult<T>) -> (StatusCode, ErrorKind) {
+fn refusal<T>(outcome: Result<T, ApiError>) -> (StatusCode, ErrorKind) {
     match outcome {
         Err(ApiError::Standard { status, kind, .. }) => (status, *kind),
         Err(ApiError::Uiaa(_)) => panic!("no authentication by stages here"),
@@ -81,7 +82,9 @@ async fn messages(
 ) -> ApiResult<client::message::get_message_events::v3::Response> {
     let visibility = State(room.visibility.clone());
     let (timelines, events) = (State(room.timelines.clone()), State(room.client_events.clone()));
-    timeline::messages::messages(visibility, timelines, events, requester(room, user), Ruma(request)).await
+    let path = Ok(Path(std::collections::HashMap::new()));
+    let (requester, request) = (requester(room, user), Ok(Ruma(request)));
+    timeline::messages::messages(visibility, timelines, events, requester, path, request).await
 }
 
 #[tokio::test]
@@ -216,6 +219,20 @@ async fn members_are_listed_for_members() {
     assert!(rooms(CAROL).await.unwrap().0.joined_rooms.is_empty());
 }
 
+fn event_sender(room: &StoredRoom) -> EventSender {
+    let storage = room.storage.clone();
+    let appender = Appender::new(
+        server_name!("example.org").to_owned(),
+        storage.clone(),
+        room.index.clone(),
+        room.events.clone(),
+        room.states.clone(),
+        SigningKeys::load_or_generate(&storage).unwrap(),
+        room.clock.clone(),
+    );
+    EventSender::new(appender.clone(), Memberships::new(appender, MemberProfiles::stored(storage)))
+}
+
 #[tokio::test]
 async fn a_taken_alias_is_a_conflict() {
     let room = StoredRoom::new();
@@ -240,9 +257,15 @@ async fn a_taken_alias_is_a_conflict() {
         |user| alias::of_room::of_room(State(aliases.clone()), requester(&room, user), Ruma(request.clone()));
     assert_eq!(of_room(ALICE).await.unwrap().0.aliases, std::slice::from_ref(&name));
     assert_eq!(refusal(of_room(BOB).await), forbidden());
+    let sender = event_sender(&room);
     let remove = |user| {
         let request = client::alias::delete_alias::v3::Request::new(name.clone());
-        alias::remove::remove(State(aliases.clone()), requester(&room, user), Ruma(request))
+        alias::remove::remove(
+            State(aliases.clone()),
+            State(sender.clone()),
+            requester(&room, user),
+            Ruma(request),
+        )
     };
     assert_eq!(refusal(remove(BOB).await), forbidden());
     remove(ALICE).await.unwrap();
@@ -324,7 +347,7 @@ async fn users_say_only_for_themselves_that_they_type() {
     let put = |user: &str, about: &str, wanted| {
         let request = Request::new(room.viewer(about).user_id, room_id(&room), wanted);
         let (visibility, typing) = (State(room.visibility.clone()), State(typing.clone()));
-        typing::set::set(visibility, typing, requester(&room, user), Ruma(request))
+        typing::set::set(visibility, typing, requester(&room, user), typing::set::WithTimeout(request))
     };
     let yes = Wanted::Yes(TypingInfo::new(Duration::from_secs(10)));
     put(ALICE, ALICE, yes).await.unwrap();

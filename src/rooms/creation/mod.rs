@@ -19,7 +19,7 @@ use ruma::{
 use self::drafts::Drafts;
 use super::{
     AliasError, Aliases, Appender, DirectoryError, MemberProfiles, ReadError, RoomDirectory, RoomError,
-    limits,
+    limits, sending::checks,
 };
 use crate::{
     matrix::{ids, room_versions},
@@ -150,7 +150,10 @@ impl RoomCreator {
         let room_id = self.random_room_id(drafts.rules)?;
         let mut batch = self.appender.begin_new(drafts.version, room_id, earliest_ms)?;
         for draft in drafts.all()? {
-            batch.push(draft).map_err(as_initial_state)?;
+            let event = batch.push(draft).map_err(as_initial_state)?;
+            if event.is_state_of("m.room.canonical_alias", "") {
+                checks::check_first_aliases(&event, drafts.alias)?;
+            }
         }
         let room_id = batch.room_id().ok_or(RoomError::NoRandomness)?.to_owned();
         batch.commit_with(None, |rows, room| {

@@ -53,11 +53,25 @@ impl Memberships {
 
     /// The user joins the room; nothing changes for who is in it already.
     pub fn join(&self, user: &UserId, room_id: &RoomId, reason: Option<&str>) -> Result<(), RoomError> {
+        let reason = reason.map(|reason| ("reason".to_owned(), reason.into()));
+        self.join_with(user, room_id, reason.into_iter().collect())
+    }
+
+    /// [`join`](Self::join) with further keys for the member event's content, such as a name for this room
+    /// only.
+    pub fn join_with(
+        &self,
+        user: &UserId,
+        room_id: &RoomId,
+        further: CanonicalJsonObject,
+    ) -> Result<(), RoomError> {
         let mut batch = self.appender.begin(room_id)?;
         if batch.membership(user)? == Some(Membership::Join) {
             return Ok(());
         }
-        let content = self.profiles.member_content("join", Some(user), reason)?;
+        let mut content = further;
+        content.insert("membership".to_owned(), "join".into());
+        self.add_profile(user, &mut content)?;
         self.push(&mut batch, user, user, content)?;
         batch.commit(None)?;
         Ok(())

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{CanonicalJsonObject, OwnedRoomAliasId, RoomAliasId, room_version_rules::RoomVersionRules};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, RoomAliasId,
+    room_version_rules::RoomVersionRules,
+};
 use serde_json::Value;
 
 use crate::{
@@ -30,6 +33,38 @@ pub(super) fn check_aliases(
         let named = storage.get(&ALIASES, &OwnedRoomAliasId::from(alias))?.map(|(room, _)| room);
         if named.is_none() || named != room {
             return Err(RoomError::BadAlias(alias.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The content of an `m.room.canonical_alias` event without one alias; `None` when it is not there. Keys
+/// that hold nothing then are left out.
+pub(super) fn without_alias(event: &Event, alias: &RoomAliasId) -> Option<CanonicalJsonObject> {
+    let mut content: CanonicalJsonObject = event.content().ok()?;
+    let before = content.clone();
+    if content.get("alias").and_then(CanonicalJsonValue::as_str) == Some(alias.as_str()) {
+        content.remove("alias");
+    }
+    if let Some(CanonicalJsonValue::Array(alternatives)) = content.get_mut("alt_aliases") {
+        alternatives.retain(|alternative| alternative.as_str() != Some(alias.as_str()));
+        if alternatives.is_empty() {
+            content.remove("alt_aliases");
+        }
+    }
+    (content != before).then_some(content)
+}
+
+/// The aliases of a room that is being made: there can be none but the one that is made with it.
+pub(in crate::rooms) fn check_first_aliases(
+    event: &Event,
+    made: Option<&OwnedRoomAliasId>,
+) -> Result<(), RoomError> {
+    for alias in aliases_in(event)? {
+        if made.is_none_or(|made| *made != alias) {
+            let alias = OwnedRoomAliasId::try_from(alias.as_str())
+                .map_err(|_| RoomError::InvalidParameter(format!("{alias:?} is not a room alias")))?;
+            return Err(RoomError::BadAlias(alias));
         }
     }
     Ok(())

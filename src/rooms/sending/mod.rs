@@ -1,11 +1,11 @@
 //! Sending events as clients write them: messages, state, redactions.
 
-mod checks;
+pub(super) mod checks;
 
 #[cfg(test)]
 mod tests;
 
-use ruma::{CanonicalJsonObject, EventId, OwnedEventId, RoomId, UserId};
+use ruma::{CanonicalJsonObject, EventId, OwnedEventId, RoomAliasId, RoomId, UserId};
 
 use super::{
     Appender, Memberships, RoomError,
@@ -123,5 +123,23 @@ impl EventSender {
         }
         batch.commit(None)?;
         Ok(event.event_id().to_owned())
+    }
+
+    /// Takes an alias that was removed out of the room's `m.room.canonical_alias`, if it stands there and
+    /// `sender` may. (Who made an alias may remove it without having the power to change the room's state.)
+    pub fn withdraw_alias(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        alias: &RoomAliasId,
+    ) -> Result<(), RoomError> {
+        let mut batch = self.appender.begin_as_member(room_id, sender)?;
+        let Some(held) = batch.state_event("m.room.canonical_alias", "")? else { return Ok(()) };
+        let Some(content) = checks::without_alias(&held, alias) else { return Ok(()) };
+        match batch.push(Draft::state(sender, "m.room.canonical_alias", "", content)) {
+            Ok(_) => batch.commit(None).map(drop),
+            Err(RoomError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -88,8 +88,10 @@ fn somebody_elses_password_proves_nothing() {
     setting.server.user("bob");
     let operation = setting.operation();
     let session = setting.begin(&operation, PASSWORD_FLOW);
-    let refused = setting.check(&operation, PASSWORD_FLOW, password("bob", PASSWORD, &session)).unwrap();
-    assert_eq!(refused["errcode"], "M_FORBIDDEN");
+    let auth =
+        password("bob", PASSWORD, &session).map(|auth| serde_json::from_value::<AuthData>(auth).unwrap());
+    let refused = setting.uiaa.check(&operation, PASSWORD_FLOW, auth.as_ref());
+    assert!(matches!(refused, Err(UserError::OtherUser)), "{refused:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod aliases;
 mod create;
 mod directory;
+mod expectations;
 mod history;
 mod membership;
 mod messages;

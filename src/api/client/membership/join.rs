@@ -3,8 +3,9 @@
 use axum::extract::State;
 use ruma::api::client::membership::join_room_by_id::v3::{Request, Response};
 
+use super::further_content::WithFurther;
 use crate::{
-    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    api::{ApiResult, Requester, RumaResponse, blocking},
     rooms::Memberships,
 };
 
@@ -12,10 +13,9 @@ use crate::{
 pub async fn join(
     State(memberships): State<Memberships>,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    WithFurther(request, further): WithFurther<Request>,
 ) -> ApiResult<Response> {
     let room_id = request.room_id.clone();
-    blocking::run(move || memberships.join(&requester.user_id, &request.room_id, request.reason.as_deref()))
-        .await?;
+    blocking::run(move || memberships.join_with(&requester.user_id, &request.room_id, further)).await?;
     Ok(RumaResponse(Response::new(room_id)))
 }

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use ruma::api::client::membership::join_room_by_id_or_alias::v3::{Request, Response};
 
-use super::named_room;
+use super::{further_content::WithFurther, named_room};
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Requester, RumaResponse, blocking},
     rooms::{Aliases, Memberships},
 };
 
@@ -14,11 +14,11 @@ pub async fn join(
     State(memberships): State<Memberships>,
     State(aliases): State<Aliases>,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    WithFurther(request, further): WithFurther<Request>,
 ) -> ApiResult<Response> {
     let room_id = blocking::run(move || {
         let room_id = named_room(&aliases, request.room_id_or_alias)?;
-        memberships.join(&requester.user_id, &room_id, request.reason.as_deref())?;
+        memberships.join_with(&requester.user_id, &room_id, further)?;
         Ok::<_, ApiError>(room_id)
     })
     .await?;

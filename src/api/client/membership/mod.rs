@@ -2,6 +2,7 @@
 
 pub(super) mod ban;
 pub(super) mod forget;
+mod further_content;
 pub(super) mod invite;
 pub(super) mod join;
 pub(super) mod join_by_alias;

@@ -1,10 +1,15 @@
 //! `GET /rooms/{roomId}/messages`: a page of a room's history.
 
-use axum::extract::State;
-use ruma::api::client::message::get_message_events::v3::{Request, Response};
+use std::collections::HashMap;
+
+use axum::extract::{Path, State, rejection::PathRejection};
+use ruma::{
+    OwnedRoomId,
+    api::client::message::get_message_events::v3::{Request, Response},
+};
 
 use crate::{
-    api::{ApiResult, Ruma, RumaResponse, authentication::Requester, blocking},
+    api::{ApiError, ApiResult, Ruma, RumaResponse, authentication::Requester, blocking},
     rooms::{
         ClientEvents, EventFilter, EventForm, Page, PageRequest, ReadError, Timelines, Viewer, Visibility,
     },
@@ -16,9 +21,15 @@ pub async fn messages(
     State(timelines): State<Timelines>,
     State(client_events): State<ClientEvents>,
     requester: Requester,
-    Ruma(request): Ruma<Request>,
+    path: Result<Path<HashMap<String, String>>, PathRejection>,
+    request: Result<Ruma<Request>, ApiError>,
 ) -> ApiResult<Response> {
     let viewer = Viewer::from(requester);
+    let request = match request {
+        Ok(Ruma(request)) => request,
+        // Who may not read the room is told so first, whatever else is wrong with the request.
+        Err(refused) => return Err(refusal(visibility, viewer, path, refused).await),
+    };
     let work = move || {
         let view = visibility.reader(&viewer, &request.room_id)?;
         let page = page(&timelines, &view, &request)?;
@@ -33,6 +44,20 @@ pub async fn messages(
         Ok::<_, ReadError>(response)
     };
     blocking::run(work).await.map(RumaResponse)
+}
+
+async fn refusal(
+    visibility: Visibility,
+    viewer: Viewer,
+    path: Result<Path<HashMap<String, String>>, PathRejection>,
+    refused: ApiError,
+) -> ApiError {
+    let room_id = path.ok().and_then(|Path(mut path)| path.remove("room_id"));
+    let Some(Ok(room_id)) = room_id.map(OwnedRoomId::try_from) else {
+        return refused;
+    };
+    let readable = blocking::run(move || visibility.reader(&viewer, &room_id).map(|_| ())).await;
+    readable.err().unwrap_or(refused)
 }
 
 fn page(
