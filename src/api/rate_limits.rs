@@ -63,7 +63,13 @@ where
 {
     let limiter = Arc::<RateLimiter>::from_ref(state);
     match action {
-        Action::Message | Action::Join | Action::Invite | Action::RoomCreation => {
+        Action::Message
+        | Action::Join
+        | Action::Invite
+        | Action::RoomCreation
+        | Action::MediaUpload
+        | Action::RemoteMedia
+        | Action::UrlPreview => {
             let requester = Requester::from_request_parts(parts, state).await?;
             if requester.is_rate_limited() {
                 limiter.check(action, Caller::User(&requester.user_id))?;

@@ -1,7 +1,7 @@
 //! Requests and answers as ruma's types.
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, Path, Request},
     response::{IntoResponse, Response},
 };
@@ -36,6 +36,36 @@ where
         let path: Vec<&str> = path.iter().map(|(_, value)| value.as_str()).collect();
         let request = http::Request::from_parts(parts, body.as_ref());
         Ok(Self(R::try_from_http_request(request, &path)?))
+    }
+}
+
+/// A request parsed by its ruma type but for its body, which the handler reads as a stream. Only requests of
+/// which the server's shell says so (`client::media::takes_stream`) come with a body that was not read yet.
+#[derive(Debug)]
+pub struct RumaHead<R> {
+    /// The request, with an empty body.
+    pub request: R,
+    /// How many bytes the body has, if the client says so.
+    pub announced_bytes: Option<u64>,
+    /// The body.
+    pub body: Body,
+}
+
+impl<R, S> FromRequest<S> for RumaHead<R>
+where
+    R: IncomingRequest,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let path = path_arguments(&mut parts, state).await?;
+        let path: Vec<&str> = path.iter().map(|(_, value)| value.as_str()).collect();
+        let announced = parts.headers.get(http::header::CONTENT_LENGTH);
+        let announced_bytes = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let request = R::try_from_http_request(http::Request::from_parts(parts, &[][..]), &path)?;
+        Ok(Self { request, announced_bytes, body })
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::client::discovery::Advertised;
+use super::{client::discovery::Advertised, serve_media::MediaFinder};
 use crate::{
+    media::{MediaStore, Thumbnails},
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
     rooms::{
@@ -88,6 +89,12 @@ api_state! {
     receipts: Receipts,
     /// Who is typing.
     typing: Typing,
+    /// Files that users share.
+    media: MediaStore,
+    /// Small forms of images.
+    thumbnails: Thumbnails,
+    /// Finds media for requests and serves it.
+    media_finder: MediaFinder,
     /// Push rules.
     push_rules: PushRules,
     /// Sync v3.

@@ -97,6 +97,12 @@ options! {
         /// Requests that this server makes to other hosts.
         outbound: Outbound = Outbound::default();
 
+        /// Files that users send, and those of other servers.
+        media: Media = Media::default();
+
+        /// Previews of links in messages.
+        url_previews: UrlPreviews = UrlPreviews::default();
+
         /// How often each user and each address may do things that cost or annoy others.
         rate_limits: RateLimits = RateLimits::default();
 
@@ -132,6 +138,50 @@ options! {
 }
 
 options! {
+    /// Files that users send, and those of other servers that are kept for a time.
+    pub struct Media {
+        /// The folder for files. If it is not set: the folder `media` in `data_dir`.
+        dir: Option<PathBuf> = None, example "\"/mnt/disk/media\"";
+
+        /// The largest file that users may upload and that is fetched from other servers, in MiB.
+        max_upload_mb: u64 = 50, within (1, 16_384);
+
+        /// How much each user may have uploaded, in MiB. If it is not set, there is no bound.
+        user_quota_mb: Option<u64> = None, within (1, 16_777_216), example "1024";
+
+        /// Whether the old download endpoints, which ask for no access token, serve what is uploaded or
+        /// fetched from now on. What came while this was on stays there when it is turned off.
+        legacy_downloads: bool = false;
+
+        /// Files of other servers that nobody has asked for in so many days are removed; they are fetched
+        /// again when somebody does. 0 keeps them all.
+        remote_keep_days: u64 = 30, within (0, 36_500);
+
+        /// The largest images of which thumbnails are made, in millions of pixels. Each takes 3 or 4 bytes
+        /// of memory for a moment.
+        thumbnail_megapixels_max: u64 = 24, within (1, 1_000);
+    }
+}
+
+options! {
+    /// Previews of links: this server fetches the page for its users. It never fetches anything from
+    /// private addresses unless they are allowed for outgoing requests.
+    pub struct UrlPreviews {
+        /// Whether there are previews.
+        enabled: bool = true;
+
+        /// If there are any: previews only for links to these domains and the domains below them.
+        allowed_domains: Vec<String> = Vec::new(), example "[\"example.org\"]";
+
+        /// No previews for links to these domains and the domains below them.
+        denied_domains: Vec<String> = Vec::new(), example "[\"example.com\"]";
+
+        /// The languages in which pages are asked for, as in the header `Accept-Language`.
+        languages: Vec<String> = vec!["en".to_owned()], example "[\"de\", \"en;q=0.5\"]";
+    }
+}
+
+options! {
     /// One limit per kind of action; each user (or address) has its own count.
     pub struct RateLimits {
         /// Whether the limits below hold.
@@ -155,6 +205,16 @@ options! {
 
         /// Rooms created, per user.
         room_creation: RateLimit = RateLimit::new(0.2, 10);
+
+        /// Files uploaded, per user.
+        media_upload: RateLimit = RateLimit::new(1.0, 50);
+
+        /// Files of other servers that have to be fetched first, per user (or per address, where nobody is
+        /// logged in).
+        remote_media: RateLimit = RateLimit::new(5.0, 200);
+
+        /// Previews of links, per user.
+        url_preview: RateLimit = RateLimit::new(1.0, 30);
     }
 }
 

@@ -174,6 +174,18 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+impl TextValue for String {
+    const ALLOWED: &'static str = "a text that is not empty";
+
+    fn read(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn write(&self) -> String {
+        self.clone()
+    }
+}
+
 impl TextValue for PathBuf {
     const ALLOWED: &'static str = "the path of a file or folder";
 

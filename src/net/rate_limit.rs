@@ -41,6 +41,12 @@ pub enum Action {
     Invite,
     /// A room created, by user.
     RoomCreation,
+    /// A file uploaded, by user.
+    MediaUpload,
+    /// A file to be fetched from another server, by user, or by address where nobody is logged in.
+    RemoteMedia,
+    /// A link to be previewed, by user.
+    UrlPreview,
 }
 
 /// Who acts.
@@ -71,6 +77,9 @@ pub struct RateLimiter<C: Clock + Clone = DefaultClock> {
     join: Table<C>,
     invite: Table<C>,
     room_creation: Table<C>,
+    media_upload: Table<C>,
+    remote_media: Table<C>,
+    url_preview: Table<C>,
 }
 
 impl RateLimiter {
@@ -92,6 +101,9 @@ impl<C: Clock + Clone> RateLimiter<C> {
             join: table(&config.join),
             invite: table(&config.invite),
             room_creation: table(&config.room_creation),
+            media_upload: table(&config.media_upload),
+            remote_media: table(&config.remote_media),
+            url_preview: table(&config.url_preview),
         }
     }
 
@@ -107,6 +119,9 @@ impl<C: Clock + Clone> RateLimiter<C> {
             Action::Join => &self.join,
             Action::Invite => &self.invite,
             Action::RoomCreation => &self.room_creation,
+            Action::MediaUpload => &self.media_upload,
+            Action::RemoteMedia => &self.remote_media,
+            Action::UrlPreview => &self.url_preview,
         };
         table.check(caller)
     }

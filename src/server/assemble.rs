@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::{api::ApiState, net::Shutdown};
+use crate::{api::ApiState, media::MediaCleanup, net::Shutdown};
 
 /// How often what was learnt of devices in passing (when they were last seen) is written down.
 const LAST_SEEN_WRITE_INTERVAL: Duration = Duration::from_secs(300);
@@ -19,6 +19,7 @@ pub struct Tasks {
 /// Starts the tasks.
 pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
     let mut tasks = JoinSet::new();
+    tasks.spawn(MediaCleanup::new(state.media.clone()).run());
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.notifier.clone(), shutdown.clone());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ruma::OwnedServerName;
 
 use crate::{
-    api::{ApiState, client::discovery::Advertised},
+    api::{ApiState, client::discovery::Advertised, serve_media::MediaFinder},
     config::{self, Config},
+    media::{ContentFiles, MediaSettings, MediaStore, Thumbnails},
     net::{
         RateLimiter,
         outbound::{Outbound, OutboundSetupError},
@@ -46,6 +47,16 @@ pub enum StartError {
     /// Requests to other hosts could not be set up.
     #[error(transparent)]
     Outbound(#[from] OutboundSetupError),
+    /// The folder for media could not be opened.
+    #[error(
+        "the folder for media, {folder}, can't be used: {source}; set media.dir, or mend its permissions"
+    )]
+    MediaFolder {
+        /// The folder.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The database belongs to another server.
     #[error(
         "the database in {folder} belongs to the server {found}, and server_name is {configured}: a server's \
@@ -184,10 +195,15 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         push_rules: push_rules.clone(),
         unread: unread_counts(storage, &readers, &push_rules),
     });
+    let media = media_store(config, storage, clock)?;
+    let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
     Ok(ApiState {
         outbound: Outbound::new(config.outbound.ca_file.as_deref(), &config.outbound.allowed_ranges)?,
+        thumbnails: Thumbnails::new(media.clone()),
+        media_finder: MediaFinder::new(media.clone(), rate_limiter.clone()),
+        media,
         notifier: start_notifier(storage, &typing)?,
-        rate_limiter: Arc::new(RateLimiter::new(&config.rate_limits)),
+        rate_limiter,
         push_rules,
         sync_v3,
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),
@@ -242,6 +258,25 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         profiles,
         storage: storage.clone(),
     })
+}
+
+/// The media folder and what lies in it.
+fn media_store(config: &Config, storage: &Storage, clock: &Clock) -> Result<MediaStore, StartError> {
+    const MIB: u64 = 1 << 20;
+    const DAY_MS: u64 = 24 * 3_600 * 1_000;
+    let folder = config.media.dir.clone().unwrap_or_else(|| config.data_dir.join("media"));
+    let power_loss = config.durability == config::Durability::PowerLoss;
+    let files = ContentFiles::open(&folder, power_loss)
+        .map_err(|source| StartError::MediaFolder { folder: folder.display().to_string(), source })?;
+    let keep_days = config.media.remote_keep_days;
+    let settings = MediaSettings {
+        upload_bytes_max: config.media.max_upload_mb.saturating_mul(MIB),
+        user_quota_bytes: config.media.user_quota_mb.map(|quota| quota.saturating_mul(MIB)),
+        legacy_downloads: config.media.legacy_downloads,
+        remote_keep_ms: (keep_days > 0).then(|| keep_days.saturating_mul(DAY_MS)),
+        thumbnail_pixels_max: config.media.thumbnail_megapixels_max.saturating_mul(1_000_000),
+    };
+    Ok(MediaStore::new(storage.clone(), files, config.server_name.clone(), clock.clone(), settings))
 }
 
 fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {

@@ -1,7 +1,8 @@
 //! The one list of all tables: number, name, family, key, value, purpose.
 //!
 //! A table's number is the first byte of its keys and is never reused. Numbers are given by subject: 0–19
-//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation. A new table needs
+//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation,
+//! 180–189 media. A new table needs
 //! a line here and, when it changes what an older database holds, a migration.
 
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ use super::{
     codec::{CodecError, Key},
     engine::Family,
     records::{
-        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, InboundPduRow, LastSeenRecord, Membership,
-        MembershipRow, ReceiptKind, ReceiptRow, RoomHead, RoomRecord, UnreadRow,
+        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, FileHash, InboundPduRow, LastSeenRecord,
+        MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow, RoomHead, RoomRecord,
+        ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -168,6 +170,26 @@ tables! {
     /// Servers that left a room, by the position of the event that made them leave, with the position since
     /// which they had been in it. Kept while an event may have to be sent that is not newer.
     167 SERVER_DEPARTURES in Timeline: (StreamPosition, ShortRoomId, ShortServerId) => StreamPosition;
+    /// Files that were uploaded here or fetched from other servers, by the parts of their `mxc://` address.
+    180 MEDIA in Users: (OwnedServerName, String) => Json<MediaRecord>;
+    /// Files on disk by the hash of their bytes: how many rows (media, thumbnails) refer to each, and its length.
+    181 MEDIA_FILES in Users: FileHash => (u64, u64);
+    /// What each user has uploaded, by time (milliseconds since 1970) and media id, with its length in bytes.
+    182 MEDIA_OF_USER in Users: (ShortUserId, u64, String) => u64;
+    /// How many files each user has uploaded, and their bytes.
+    183 MEDIA_USAGE in Users: ShortUserId => (u64, u64);
+    /// Media ids of this server that wait for their upload: whose, and until when (milliseconds since 1970).
+    184 PENDING_UPLOADS in Users: String => (ShortUserId, u64);
+    /// Each user's media ids that wait for their upload, and until when (milliseconds since 1970).
+    185 PENDING_UPLOADS_OF_USER in Users: (ShortUserId, String) => u64;
+    /// Thumbnails by the file they show, width, height and kind.
+    186 THUMBNAILS in Users: (FileHash, u32, u32, u8) => Json<ThumbnailRecord>;
+    /// When media of other servers was last asked for, in milliseconds since 1970, give or take a day.
+    187 REMOTE_MEDIA_USED in Users: (OwnedServerName, String) => u64;
+    /// Previews of links by the SHA-256 of the link.
+    188 URL_PREVIEWS in Users: [u8; 32] => Json<UrlPreviewRecord>;
+    /// Files that nothing refers to any more and that are still to be removed from disk.
+    189 DOOMED_FILES in Users: FileHash => ();
 }
 
 #[cfg(test)]

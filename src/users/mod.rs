@@ -18,7 +18,7 @@ mod login_tokens;
 mod passwords;
 mod profiles;
 mod registration;
-mod secrets;
+pub mod secrets;
 mod sessions;
 mod shared_secret;
 mod tags;

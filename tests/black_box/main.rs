@@ -12,5 +12,6 @@ mod disk_full;
 mod first_steps;
 mod harness;
 mod lifecycle;
+mod media;
 mod rooms;
 mod sync;

@@ -6,6 +6,7 @@
 
 mod chains;
 mod events;
+mod media;
 mod memberships;
 mod report;
 mod rooms;
@@ -47,5 +48,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_chains(&mut report)?;
     checker.check_rooms(&mut report)?;
     checker.check_memberships(&mut report, repair)?;
+    checker.check_media(&mut report)?;
     Ok(report)
 }

@@ -10,6 +10,7 @@ pub mod discovery;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod media;
 mod members;
 mod membership;
 mod profile;
@@ -39,6 +40,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = directory::routes(routes);
     routes = discovery::routes(routes);
     routes = filter::routes(routes);
+    routes = media::routes(routes);
     routes = members::routes(routes);
     routes = membership::routes(routes);
     routes = receipt::routes(routes);

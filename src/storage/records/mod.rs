@@ -1,12 +1,14 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
 mod inbound;
+mod media;
 mod push;
 mod receipts;
 mod rooms;
 mod users;
 
 pub use inbound::InboundPduRow;
+pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};
 pub use push::{UnreadEvent, UnreadRow};
 pub use receipts::{ReceiptKind, ReceiptRow};
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};

@@ -57,3 +57,37 @@ impl std::fmt::Display for Answer {
         write!(f, "{} answered {} {start}", self.request, self.status)
     }
 }
+
+/// A server's answer of any bytes.
+pub struct BinaryAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The answer's headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+}
+
+impl BinaryAnswer {
+    /// The value of a header, or the empty string.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as JSON; fails the test when it is not JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| {
+            let text = String::from_utf8_lossy(&self.bytes);
+            panic!("{} {text:.200}: the body is not JSON: {error}", self.status)
+        })
+    }
+
+    /// Fails the test unless this is the error with that status and errcode.
+    #[track_caller]
+    pub fn error(&self, status: u16, errcode: &str) {
+        let text = String::from_utf8_lossy(&self.bytes);
+        assert!(self.status == status, "expected {status} {errcode}: {} {text:.200}", self.status);
+        assert_eq!(self.json()["errcode"], errcode);
+    }
+}

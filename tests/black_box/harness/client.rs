@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use serde_json::{Value, json};
 use ureq::{Agent, http};
 
-use super::{Answer, PASSWORD, REGISTRATION_TOKEN, unique};
+use super::{Answer, BinaryAnswer, PASSWORD, REGISTRATION_TOKEN, unique};
 
 /// Longer than any long poll that a test asks for, so that a hanging server fails the test.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -150,6 +150,25 @@ impl Client {
             headers: response.headers().clone(),
             text,
         })
+    }
+
+    /// A request with headers and a body of the test's choice, whose answer may be any bytes.
+    #[track_caller]
+    pub fn binary(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> BinaryAnswer {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = match method {
+            "GET" | "HEAD" => self.agent.run(request.body(()).unwrap()),
+            _ => self.agent.run(request.body(body).unwrap()),
+        };
+        let mut response = sent.unwrap_or_else(|error| panic!("{method} {path}: no answer: {error}"));
+        let bytes = response.body_mut().with_config().limit(256 << 20).read_to_vec().unwrap();
+        BinaryAnswer { status: response.status().as_u16(), headers: response.headers().clone(), bytes }
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub use answer::Answer;
+pub use answer::{Answer, BinaryAnswer};
 pub use client::{Client, path_segment};
 pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, UNCONFIGURED_ADDRESS};
 pub use sync::{SyncResult, event_ids, find_state};

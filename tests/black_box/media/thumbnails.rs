@@ -1,0 +1,48 @@
+//! Thumbnails over HTTP; what is made of which image is tested beside the code.
+
+use super::upload;
+use crate::harness::Server;
+
+/// An uncompressed PNG of one colour.
+pub fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let image = image::RgbImage::from_pixel(width, height, image::Rgb([200, 30, 90]));
+    let format = image::ImageFormat::Png;
+    image::DynamicImage::ImageRgb8(image).write_to(&mut std::io::Cursor::new(&mut bytes), format).unwrap();
+    bytes
+}
+
+#[test]
+fn a_thumbnail_is_made_and_kept() {
+    let mut server = Server::start();
+    let alice = server.register("alice");
+    let address = upload(&alice, &png(600, 300), "image/png", "photo.png");
+    let path = format!("/_matrix/client/v1/media/thumbnail/{address}?width=90&height=90&method=crop");
+    let made = alice.binary("GET", &path, &[], &[]);
+    assert_eq!((made.status, made.header("content-type")), (200, "image/png"));
+    assert_eq!(made.header("content-disposition"), "inline; filename=thumbnail.png");
+    let image = image::load_from_memory(&made.bytes).unwrap();
+    assert_eq!((image.width(), image.height()), (96, 96));
+    let kept = alice.binary("GET", &path, &[], &[]);
+    assert_eq!((&kept.bytes, kept.header("etag")), (&made.bytes, made.header("etag")));
+    let large = alice.binary("GET", &path.replace("=90", "=5000"), &[], &[]);
+    assert_eq!(large.bytes, png(600, 300), "the image itself is all there is");
+    server.stop();
+    server.assert_check_finds_nothing();
+}
+
+#[test]
+fn what_no_thumbnail_can_be_made_of_is_refused() {
+    let server = Server::start();
+    let alice = server.register("alice");
+    let address = upload(&alice, b"just text", "image/png", "");
+    let of = |address: &str, query: &str| {
+        alice.get(&format!("/_matrix/client/v1/media/thumbnail/{address}?{query}"))
+    };
+    of(&address, "width=32&height=32").error(400, "M_UNKNOWN");
+    of(&address, "width=32").error(400, "M_MISSING_PARAM");
+    of(&address, "width=-1&height=32").error(400, "M_INVALID_PARAM");
+    of(&address, "width=0&height=32").error(400, "M_INVALID_PARAM");
+    of(&address, "width=32&height=32&method=stretch").error(400, "M_INVALID_PARAM");
+    of("localhost/nothing", "width=32&height=32").error(404, "M_NOT_FOUND");
+}
