@@ -29,6 +29,9 @@ pub const UPLOAD_STALLED_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long an upload may take in all: 50 MiB at 15 KiB a second.
 pub const UPLOAD_TIME_MAX: Duration = Duration::from_secs(3_600);
 
+/// How long the rest of an upload that is refused is read on, so that its client sees the answer.
+pub const REFUSED_UPLOAD_READ_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// Free bytes that uploads leave on the disk, above what the database keeps for itself: a full media folder
 /// must not stop messages.
 pub const FREE_SPACE_RESERVE_BYTES: u64 = 128 << 20;

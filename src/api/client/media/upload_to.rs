@@ -4,7 +4,7 @@ use axum::extract::State;
 use ruma::api::client::media::create_content_async::v3;
 use serde_json::{Value, json};
 
-use super::receive::receive;
+use super::receive::{drain, receive};
 use crate::{
     api::{ApiError, Requester, blocking, json::JsonResponse, request::RumaHead},
     media::{MediaAddress, MediaStore, NewMedia},
@@ -20,7 +20,10 @@ pub async fn upload_to(
     let user = requester.user;
     let address = MediaAddress::new(head.request.server_name, head.request.media_id)?;
     let (first, wanted) = (store.clone(), address.clone());
-    blocking::run(move || first.check_upload_to(user, &wanted)).await?;
+    if let Err(refused) = blocking::run(move || first.check_upload_to(user, &wanted)).await {
+        drain(head.body).await;
+        return Err(refused);
+    }
     let _place = store.place(user)?;
     let file = receive(&store, user, head.body, head.announced_bytes).await?;
     let media = NewMedia {
