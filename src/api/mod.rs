@@ -10,6 +10,8 @@ pub mod blocking;
 pub mod client;
 pub mod durability;
 pub mod error;
+pub mod federation;
+mod federation_errors;
 pub mod file_body;
 pub mod json;
 pub mod limits;
@@ -37,7 +39,7 @@ pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
 
 /// All endpoints, with their services; the server wraps them in its middleware.
 pub fn router(state: ApiState) -> axum::Router {
-    let endpoints = client::routes(routes::Routes::new());
+    let endpoints = federation::routes(client::routes(routes::Routes::new()));
     let router = endpoints.into_router().fallback(routes::unknown_endpoint);
     let durability = axum::middleware::from_fn_with_state(state.storage.clone(), durability::await_durable);
     router.layer(durability).with_state(state)

@@ -28,14 +28,7 @@ where
         let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(|rejection| body_error(&rejection))?;
-        if R::METHOD == Method::PUT || (R::METHOD != Method::GET && !body.is_empty()) {
-            check_json(&body)?;
-        }
-        // Clients leave out the body of a POST or DELETE that has nothing to say; a PUT always says something.
-        let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
-        let path: Vec<&str> = path.iter().map(|(_, value)| value.as_str()).collect();
-        let request = http::Request::from_parts(parts, body.as_ref());
-        Ok(Self(R::try_from_http_request(request, &path)?))
+        parse(parts, &path, body).map(Self)
     }
 }
 
@@ -69,7 +62,24 @@ where
     }
 }
 
-async fn path_arguments<S: Send + Sync>(
+/// Parses a request by its ruma type, from what was read of it.
+pub(super) fn parse<R: IncomingRequest>(
+    parts: http::request::Parts,
+    path: &[(String, String)],
+    body: Bytes,
+) -> Result<R, ApiError> {
+    if R::METHOD == Method::PUT || (R::METHOD != Method::GET && !body.is_empty()) {
+        check_json(&body)?;
+    }
+    // Clients leave out the body of a POST or DELETE that has nothing to say; a PUT always says something.
+    let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
+    let path: Vec<&str> = path.iter().map(|(_, value)| value.as_str()).collect();
+    let request = http::Request::from_parts(parts, body.as_ref());
+    Ok(R::try_from_http_request(request, &path)?)
+}
+
+/// The arguments in the path, in order.
+pub(super) async fn path_arguments<S: Send + Sync>(
     parts: &mut http::request::Parts,
     state: &S,
 ) -> Result<Vec<(String, String)>, ApiError> {

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 
 use super::{client::discovery::Advertised, serve_media::MediaFinder};
 use crate::{
+    federation::{FederationClient, ServerKeys, ServerPolicy},
     media::{MediaStore, Thumbnails},
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
@@ -15,7 +16,10 @@ use crate::{
     },
     storage::Storage,
     sync::{Notifier, v3::SyncV3},
-    users::{AccountData, Accounts, Devices, Filters, LoginTokens, Profiles, Sessions, SharedSecret, Uiaa},
+    users::{
+        AccountData, Accounts, Devices, Filters, LoginTokens, OpenIdTokens, Profiles, Sessions, SharedSecret,
+        Uiaa,
+    },
 };
 
 macro_rules! api_state {
@@ -41,6 +45,12 @@ api_state! {
     sessions: Sessions,
     /// Requests to other hosts.
     outbound: Outbound,
+    /// Asking other servers.
+    federation_client: FederationClient,
+    /// Verifying what comes from other servers.
+    server_keys: ServerKeys,
+    /// Which servers the operator allows.
+    server_policy: ServerPolicy,
     /// How often a client may do what costs or annoys others.
     rate_limiter: Arc<RateLimiter>,
     /// Accounts.
@@ -55,6 +65,8 @@ api_state! {
     filters: Filters,
     /// Tokens for `m.login.token`.
     login_tokens: LoginTokens,
+    /// Tokens that tell other services who a user is.
+    openid_tokens: OpenIdTokens,
     /// User-interactive authentication.
     uiaa: Uiaa,
     /// Making rooms.

@@ -25,7 +25,7 @@ pub use self::{
     options::{Bounds, Input, OptionDoc, Refusal, Setting, Value},
     values::{
         AddressRange, BaseUrl, Durability, FileMode, ListenAddress, LogFilter, LogFormat, RegistrationToken,
-        Secret,
+        Secret, ServerPattern,
     },
 };
 use self::{memory::MemoryLimits, options::options};
@@ -94,6 +94,9 @@ options! {
         /// What clients and servers that only know the server's name are told.
         well_known: WellKnown = WellKnown::default();
 
+        /// Talking to other servers.
+        federation: Federation = Federation::default();
+
         /// Requests that this server makes to other hosts.
         outbound: Outbound = Outbound::default();
 
@@ -121,6 +124,26 @@ options! {
         /// The name and port at which other servers reach this server. If it is not set, they are told
         /// nothing and use the server's name.
         server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+    }
+}
+
+options! {
+    /// Talking to other servers.
+    pub struct Federation {
+        /// Whether this server talks to others at all.
+        enabled: bool = true;
+
+        /// The servers to talk to; if it is empty, all. "*" stands for any characters, "?" for one. A name
+        /// without port stands for all ports.
+        allowed_servers: Vec<ServerPattern> = Vec::new(), example "[\"friends.example.org\", \"*.example.com\"]";
+
+        /// The servers not to talk to, even if `allowed_servers` has them.
+        denied_servers: Vec<ServerPattern> = Vec::new(), example "[\"spam.example.net\"]";
+
+        /// Servers that are asked for the signing keys of servers that do not answer themselves, as many in
+        /// old rooms. They learn which servers this one has to do with, and could lie about their keys. With
+        /// none, rooms in which such servers have taken part may be impossible to join.
+        trusted_key_servers: Vec<OwnedServerName> = vec![server_name!("matrix.org").to_owned()];
     }
 }
 

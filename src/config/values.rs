@@ -210,6 +210,60 @@ impl TextValue for OwnedServerName {
     }
 }
 
+/// A pattern of server names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerPattern(String);
+
+impl ServerPattern {
+    /// Whether a server's name, or its name without port, matches. Case does not count.
+    pub fn matches(&self, server: &ServerName) -> bool {
+        let pattern = self.0.as_bytes();
+        let name = server.as_str().to_ascii_lowercase();
+        let host = server.host().to_ascii_lowercase();
+        matches_glob(pattern, name.as_bytes()) || matches_glob(pattern, host.as_bytes())
+    }
+}
+
+/// Whether `text` matches a pattern with `*` and `?`, in time proportional to the product of their lengths.
+fn matches_glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut from) = (0, 0);
+    // Where to go on after a mismatch: behind the last `*`, which takes one more byte.
+    let mut retry: Option<(usize, usize)> = None;
+    while from < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                at += 1;
+                retry = Some((at, from));
+            }
+            Some(wanted) if *wanted == b'?' || Some(wanted) == text.get(from) => {
+                at += 1;
+                from += 1;
+            }
+            _ => match &mut retry {
+                Some((behind, taken)) => {
+                    *taken += 1;
+                    (at, from) = (*behind, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(at).all(|byte| *byte == b'*')
+}
+
+impl TextValue for ServerPattern {
+    const ALLOWED: &'static str = "a server name, in which \"*\" stands for any characters and \"?\" for one";
+
+    fn read(text: &str) -> Option<Self> {
+        let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]*?".contains(&byte);
+        (!text.is_empty() && text.bytes().all(is_right)).then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
+    }
+}
+
 impl TextValue for RoomVersionId {
     const ALLOWED: &'static str = "a stable room version, \"1\" to \"12\"";
 

@@ -2,3 +2,23 @@
 //!
 //! For: server discovery, the key ring, the signed client, outgoing queues, retrieval of what a transaction
 //! lacks, and joins of remote rooms. Never: decides whether an event is allowed; that is `rooms/receiving`'s.
+//! Main types: [`FederationClient`] asks another server, [`ServerKeys`] verifies what comes from one.
+
+mod backoff;
+mod client;
+mod discovery;
+mod error;
+pub mod limits;
+mod policy;
+mod server_keys;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use self::{
+    backoff::{Backoff, FailingDestination},
+    client::{FederationAuthentication, FederationClient, FederationPath, SendOptions},
+    discovery::{Discovery, MatrixLocator},
+    error::FederationError,
+    policy::ServerPolicy,
+    server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
+};

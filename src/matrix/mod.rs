@@ -16,6 +16,7 @@ pub mod limits;
 pub mod power_levels;
 mod raw_object;
 pub mod redaction;
+pub mod request_signing;
 pub mod room_versions;
 pub mod signing;
 #[cfg(test)]

@@ -264,6 +264,17 @@ pub fn servers_that_must_sign(
     Ok(servers)
 }
 
+/// The IDs of the ed25519 keys that `server` has signed an event with, as far as they are looked at; the caller
+/// makes sure that one of them is known before it verifies the event.
+pub fn signing_keys(event: &Event, server: &ServerName) -> Vec<String> {
+    let signatures = RawObject::parse(event.json())
+        .ok()
+        .and_then(|object| serde_json::from_str::<Signatures>(object.get("signatures")?).ok());
+    let of_server = signatures.as_ref().and_then(|all| all.get(server.as_str())?.as_object());
+    let key_ids = of_server.into_iter().flat_map(|keys| keys.keys().take(SIGNATURES_PER_SERVER_MAX));
+    key_ids.filter(|key_id| key_id.starts_with(ED25519)).cloned().collect()
+}
+
 /// Checks that `server` has signed, that at least one of its keys is known, and that every signature
 /// by a known key is right.
 fn verify_signatures_of(

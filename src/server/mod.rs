@@ -6,6 +6,7 @@
 
 mod assemble;
 mod connection;
+mod federation_services;
 mod limits;
 mod listener;
 pub mod logging;

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use ruma::OwnedServerName;
 
+use super::federation_services::FederationServices;
 use crate::{
     api::{ApiState, client::discovery::Advertised, serve_media::MediaFinder},
     config::{self, Config},
     media::{ContentFiles, MediaSettings, MediaStore, Thumbnails},
-    net::{
-        RateLimiter,
-        outbound::{Outbound, OutboundSetupError},
-    },
+    net::{RateLimiter, outbound::OutboundSetupError},
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
@@ -24,8 +22,8 @@ use crate::{
         v3::{SyncSources, SyncV3},
     },
     users::{
-        AccountData, Accounts, Clock, Devices, Filters, LoginTokens, Passwords, Profiles, RegistrationPolicy,
-        Sessions, SharedSecret, Uiaa, UserError,
+        AccountData, Accounts, Clock, Devices, Filters, LoginTokens, OpenIdTokens, Passwords, Profiles,
+        RegistrationPolicy, Sessions, SharedSecret, Uiaa, UserError,
     },
 };
 
@@ -168,6 +166,7 @@ impl RoomWriters {
 /// Puts all services together over an open store.
 pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiState, StartError> {
     let shares = MemoryShares::of(config.memory_budget_bytes());
+    let federation = FederationServices::new(config, storage, clock)?;
     let server_name = &config.server_name;
     let sessions = Sessions::new(storage.clone(), clock.clone());
     let password_length_min = usize::try_from(config.password_min_length).unwrap_or(usize::MAX);
@@ -198,10 +197,14 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
     Ok(ApiState {
-        outbound: Outbound::new(config.outbound.ca_file.as_deref(), &config.outbound.allowed_ranges)?,
         thumbnails: Thumbnails::new(media.clone()),
         media_finder: MediaFinder::new(media.clone(), rate_limiter.clone()),
         media,
+        outbound: federation.outbound,
+        federation_client: federation.client,
+        server_keys: federation.server_keys,
+        server_policy: federation.policy,
+        openid_tokens: OpenIdTokens::new(storage.clone(), clock.clone()),
         notifier: start_notifier(storage, &typing)?,
         rate_limiter,
         push_rules,

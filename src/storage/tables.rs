@@ -4,6 +4,8 @@
 //! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation,
 //! 180–189 media. A new table needs
 //! a line here and, when it changes what an older database holds, a migration.
+//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation.
+//! A new table needs a line here and, when it changes what an older database holds, a migration.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +16,9 @@ use super::{
     codec::{CodecError, Key},
     engine::Family,
     records::{
-        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, FileHash, InboundPduRow, LastSeenRecord,
-        MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow, RoomHead, RoomRecord,
-        ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
+        KeyDocumentRecord, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow,
+        RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -162,6 +164,15 @@ tables! {
 
     /// What each user has not read of a room, as far as it was counted.
     130 UNREAD in Users: (ShortUserId, ShortRoomId) => UnreadRow;
+
+    /// Other servers that could not be reached, and when they are tried again.
+    160 DESTINATION_FAILURES in Index: OwnedServerName => Json<DestinationFailures>;
+    /// Other servers' signing keys, as far as they were ever seen.
+    161 SERVER_KEYS in Index: OwnedServerName => Json<ServerKeysRecord>;
+    /// The newest document of keys of each other server, as it signed it.
+    162 KEY_DOCUMENTS in Index: OwnedServerName => Json<KeyDocumentRecord>;
+    /// OpenID tokens by the time (milliseconds since 1970) until which they hold, and their SHA-256: whose they are.
+    163 OPENID_TOKENS in Users: (u64, [u8; 32]) => ShortUserId;
 
     /// The servers in each room: how many joined members each has, and since which position it has had one.
     165 ROOM_SERVERS in Timeline: (ShortRoomId, ShortServerId) => (u64, StreamPosition);

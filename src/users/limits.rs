@@ -92,3 +92,10 @@ pub const ACCOUNT_DATA_TYPES_MAX: usize = 512;
 
 /// The content that a user may have in one room, or globally, in bytes: an initial sync holds it in memory.
 pub const ACCOUNT_DATA_BYTES_MAX: usize = 4 << 20;
+
+/// How long an OpenID token tells whose it is: an hour, as the specification's example.
+pub const OPENID_TOKEN_LIFETIME_MS: u64 = 3_600_000;
+
+/// Expired OpenID tokens that are removed when one is made: more than one, so that they go, and few, so that
+/// nobody waits for it.
+pub const OPENID_TOKENS_REMOVED_MAX: usize = 16;

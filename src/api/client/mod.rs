@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 pub mod media;
 mod members;
 mod membership;
+mod openid;
 mod profile;
 mod push_rules;
 mod receipt;
@@ -46,6 +47,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = receipt::routes(routes);
     routes = room::routes(routes);
     routes = send::routes(routes);
+    routes = openid::routes(routes);
     routes = profile::routes(routes);
     routes = session::routes(routes);
     routes = state::routes(routes);

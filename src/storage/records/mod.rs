@@ -5,6 +5,7 @@ mod media;
 mod push;
 mod receipts;
 mod rooms;
+mod servers;
 mod users;
 
 pub use inbound::InboundPduRow;
@@ -12,4 +13,5 @@ pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRec
 pub use push::{UnreadEvent, UnreadRow};
 pub use receipts::{ReceiptKind, ReceiptRow};
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
+pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};
 pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord};

@@ -1,0 +1,23 @@
+//! The server-server API: one file an operation, in folders by subject.
+//!
+//! A handler that serves other servers takes its request as [`Signed`], which proves who asks. What a server may
+//! see of a room is decided below, not here.
+
+mod authentication;
+mod key;
+mod openid;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub use authentication::Signed;
+
+use super::routes::Routes;
+
+/// Adds all endpoints of the server-server API.
+pub fn routes(mut routes: Routes) -> Routes {
+    routes = key::routes(routes);
+    routes = openid::routes(routes);
+    routes = version::routes(routes);
+    routes
+}

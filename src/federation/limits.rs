@@ -1,0 +1,112 @@
+//! The bounds of federation, each with its reason.
+
+use std::time::Duration;
+
+/// The time for an ordinary request to another server, its whole answer included.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of an ordinary answer: 50 PDUs of 64 KiB have 3.2 MiB, a list of 30,000 event ids some 2 MiB.
+pub const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The time for an answer that holds the state of a room: the other server may have to gather it first.
+pub const STATE_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes of an answer that holds the state of a room: 100,000 members and their auth chain.
+pub const STATE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bodies from this length are signed and verified off the runtime's threads: below, the work takes less than
+/// the change of threads is worth.
+pub const SIGNED_INLINE_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of another server's text that goes into an error and the log.
+pub const ERROR_TEXT_BYTES_MAX: usize = 300;
+
+/// Bytes of a `.well-known/matrix/server` document; real ones have 50.
+pub const WELL_KNOWN_BYTES_MAX: u64 = 50 * 1024;
+
+/// The time for it.
+pub const WELL_KNOWN_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Redirects followed on the way to it.
+pub const WELL_KNOWN_REDIRECTS_MAX: usize = 5;
+
+/// Servers whose delegation is remembered; some 200 bytes each.
+pub const DELEGATIONS_MAX: usize = 16_384;
+
+/// Delegations looked up or waiting for it at a time.
+pub const DELEGATIONS_WAITING_MAX: usize = 8_192;
+
+/// How long a delegation holds where its server does not say (recommended by the specification).
+pub const DELEGATION_TIME_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long it holds at most, whatever its server says (recommended by the specification).
+pub const DELEGATION_TIME_MAX: Duration = Duration::from_secs(48 * 3600);
+
+/// How long it holds at least: a server that forbids caching must not cost a lookup a request.
+pub const DELEGATION_TIME_MIN: Duration = Duration::from_secs(300);
+
+/// How long an old delegation is used while its server can't be asked.
+pub const DELEGATION_STALE_TIME_MAX: Duration = Duration::from_secs(48 * 3600);
+
+/// How long it is remembered that there is none: this much, doubled for each time in a row.
+pub const NO_DELEGATION_TIME_MIN: Duration = Duration::from_secs(120);
+
+/// The greatest time of that kind (recommended by the specification).
+pub const NO_DELEGATION_TIME_MAX: Duration = Duration::from_secs(3600);
+
+/// The pause after a server failed for the first time; it triples with each failure.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(10);
+
+/// The greatest pause: a server that comes back tells by asking us, or is asked once a day.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Failing servers that are remembered. Names come from strangers, so there must be an end; more than all
+/// servers there are.
+pub const FAILING_DESTINATIONS_MAX: usize = 20_000;
+
+/// Bytes of a server's document of keys; real ones have below 1 KiB, with decades of old keys perhaps ten.
+pub const KEY_DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
+
+/// Keys of one server that are kept.
+pub const KEYS_PER_SERVER_MAX: usize = 64;
+
+/// The time for a server's document of keys.
+pub const KEY_FETCH_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Servers asked for keys at a time, directly.
+pub const KEY_FETCHES_MAX: usize = 32;
+
+/// Servers whose keys may be waited for; further requests fail.
+pub const KEY_FETCHES_WAITING_MAX: usize = 8_192;
+
+/// Servers whose keys a notary is asked for in one request.
+pub const NOTARY_SERVERS_MAX: usize = 100;
+
+/// Bytes of a notary's answer.
+pub const NOTARY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Servers that one request may ask us, as a notary, for.
+pub const NOTARY_QUERY_SERVERS_MAX: usize = 100;
+
+/// How long a server is not asked for its keys again after it was: a request that names a key that is not
+/// there must not make us ask once for every such request.
+pub const KEY_REFETCH_PAUSE: Duration = Duration::from_secs(60);
+
+/// Servers whose keys are held in memory, some 300 bytes each.
+pub const KEY_CACHE_SERVERS_MAX: usize = 4_096;
+
+/// How far in the future the validity of a key may lie, whatever its server says (specification:
+/// `valid_until_ts`).
+pub const KEY_VALIDITY_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// For how long our own document of keys may be cached by others.
+pub const OWN_KEYS_VALIDITY: Duration = Duration::from_secs(24 * 3600);
+
+/// Events that one task verifies in a row.
+pub const VERIFY_CHUNK_EVENTS: usize = 64;
+
+/// Threads that verify events at a time; a Pi has four cores.
+pub const VERIFY_THREADS_MAX: usize = 4;
+
+/// `Authorization` headers of a request that are looked at: one for each of a server's signing keys.
+pub const AUTHORIZATION_HEADERS_MAX: usize = 4;

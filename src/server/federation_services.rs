@@ -1,0 +1,52 @@
+//! Puts together what talks to other servers.
+
+use std::sync::Arc;
+
+use super::services::StartError;
+use crate::{
+    config::Config,
+    federation::{Backoff, Discovery, FederationClient, MatrixLocator, OwnKeys, ServerKeys, ServerPolicy},
+    net::outbound::Outbound,
+    rooms::SigningKeys,
+    storage::Storage,
+    users::Clock,
+};
+
+/// The services that others of federation stand on.
+pub struct FederationServices {
+    /// Requests to other hosts in general.
+    pub outbound: Outbound,
+    /// Asks other servers.
+    pub client: FederationClient,
+    /// Verifies what comes from other servers.
+    pub server_keys: ServerKeys,
+    /// Which servers the operator allows.
+    pub policy: ServerPolicy,
+}
+
+impl FederationServices {
+    /// As the configuration says.
+    pub fn new(config: &Config, storage: &Storage, clock: &Clock) -> Result<Self, StartError> {
+        let outbound = Outbound::new(config.outbound.ca_file.as_deref(), &config.outbound.allowed_ranges)?;
+        let key = SigningKeys::load_or_generate(storage)?.active().clone();
+        let policy = ServerPolicy::new(config);
+        let backoff = Backoff::load(storage.clone(), clock.clone())?;
+        let locator = Arc::new(MatrixLocator::new(outbound.resolver().clone()));
+        let client = FederationClient::new(
+            policy.clone(),
+            key.clone(),
+            outbound.located(locator),
+            Discovery::new(outbound.public_secure()),
+            backoff,
+        );
+        let server_keys = ServerKeys::new(
+            storage.clone(),
+            OwnKeys::new(config.server_name.clone(), key),
+            policy.clone(),
+            client.clone(),
+            config.federation.trusted_key_servers.clone(),
+            clock.clone(),
+        );
+        Ok(Self { outbound, client, server_keys, policy })
+    }
+}
