@@ -30,7 +30,7 @@ use conduit::{
         SyncFilter,
         v3::{SyncRequest, SyncSources, SyncV3, response::StateUpTo},
     },
-    users::{Clock, Filters},
+    users::{Clock, EncryptionKeys, Filters, ToDevice},
 };
 use divan::Bencher;
 use ruma::{OwnedRoomId, OwnedUserId, owned_device_id};
@@ -113,7 +113,7 @@ impl Server {
     /// Somebody says something in the room with this number; answers with the token from just before.
     fn say(&self, room: usize) -> SyncToken {
         self.storage.durable_blocking().expect("a writable disk");
-        let before = SyncToken { position: self.storage.position(), typing: u64::MAX };
+        let before = SyncToken::new(self.storage.position(), u64::MAX);
         let content = json!({"msgtype": "m.text", "body": "The quick brown fox jumps over the lazy dog"});
         let content = canonical_json::to_object(&content).expect("canonical JSON");
         let mut batch = self.appender.begin(&self.rooms[room]).expect("a room");
@@ -144,7 +144,10 @@ fn make_sync(storage: &Storage, index: RoomIndex, events: EventStore, states: Ro
         timelines: timelines.clone(),
         rules: push_rules.clone(),
     });
+    let server_name = ruma::owned_server_name!("example.org");
     SyncV3::new(SyncSources {
+        to_device: ToDevice::new(storage.clone(), server_name.clone(), clock.clone()),
+        keys: EncryptionKeys::new(storage.clone(), server_name),
         visibility: Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone()),
         client_events: ClientEvents::new(storage.clone(), states.clone(), clock.clone()),
         typing: Typing::new(clock),
@@ -259,7 +262,7 @@ fn one_changed_room(bencher: Bencher<'_, '_>, rooms: usize) {
 #[divan::bench(args = ROOMS)]
 fn nothing_changed(bencher: Bencher<'_, '_>, rooms: usize) {
     let server = Server::get();
-    let since = SyncToken { position: server.storage.position(), typing: u64::MAX };
+    let since = SyncToken::new(server.storage.position(), u64::MAX);
     let request = SyncRequest { since: Some(since), ..server.requests[user_in(rooms)].clone() };
     bencher.bench_local(|| server.sync.answer(&request).expect("an answer").response.is_empty());
 }

@@ -74,6 +74,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge, message)
     }
 
+    /// An errcode that ruma has no name for, such as those of proposals.
+    pub fn custom(status: StatusCode, errcode: &'static str, message: impl Into<String>) -> Self {
+        let kind = serde_json::from_value(serde_json::json!({ "errcode": errcode }));
+        Self::new(status, kind.unwrap_or(ErrorKind::Unknown), message)
+    }
+
     /// 500 `M_UNKNOWN`: what went wrong is in the log, not in the answer.
     pub fn internal(why: impl std::fmt::Display) -> Self {
         tracing::error!("a request failed: {why}");

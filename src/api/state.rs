@@ -19,6 +19,10 @@ use crate::{
     users::{
         AccountData, Accounts, Devices, Filters, LoginTokens, OpenIdTokens, Profiles, Sessions, SharedSecret,
         Uiaa,
+    sync::{DeviceLists, Notifier, v3::SyncV3},
+    users::{
+        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, Profiles, Sessions,
+        SharedSecret, ToDevice, Uiaa,
     },
 };
 
@@ -109,6 +113,12 @@ api_state! {
     media_finder: MediaFinder,
     /// Push rules.
     push_rules: PushRules,
+    /// Messages for devices.
+    to_device: ToDevice,
+    /// Keys for end-to-end encryption.
+    encryption_keys: EncryptionKeys,
+    /// Whose devices changed for whom.
+    device_lists: DeviceLists,
     /// Sync v3.
     sync_v3: SyncV3,
     /// Wakes waiting syncs.

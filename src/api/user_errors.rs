@@ -36,11 +36,24 @@ impl From<UserError> for ApiError {
             UserError::DeviceIdTooLong
             | UserError::InvalidProfileField
             | UserError::InvalidProfileValue(_)
+            | UserError::KeysOfAnother
             | UserError::InvalidNonce => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::ProfileFieldNameTooLong => (StatusCode::BAD_REQUEST, ErrorKind::KeyTooLarge),
             UserError::ProfileTooLarge => (StatusCode::BAD_REQUEST, ErrorKind::ProfileTooLarge),
             UserError::ServerManagedAccountData(_) => (StatusCode::METHOD_NOT_ALLOWED, ErrorKind::BadJson),
             UserError::AccountDataNotAnObject => (StatusCode::BAD_REQUEST, ErrorKind::BadJson),
+            UserError::ToDeviceContentNotAnObject | UserError::BadKeys(_) => {
+                (StatusCode::BAD_REQUEST, ErrorKind::BadJson)
+            }
+            UserError::OneTimeKeyExists(_) => (StatusCode::BAD_REQUEST, ErrorKind::Unknown),
+            UserError::InvalidSignature => {
+                return Self::custom(StatusCode::BAD_REQUEST, "M_INVALID_SIGNATURE", error.to_string());
+            }
+            UserError::NoMasterKey => (StatusCode::BAD_REQUEST, ErrorKind::MissingParam),
+            UserError::KeyIdInUse | UserError::ForeignSender(_) => {
+                (StatusCode::FORBIDDEN, ErrorKind::Forbidden)
+            }
+            UserError::AuthenticationNeeded => (StatusCode::UNAUTHORIZED, ErrorKind::Forbidden),
             UserError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge),
         };
         Self::new(status, kind, error.to_string())

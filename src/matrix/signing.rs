@@ -375,7 +375,7 @@ pub fn verify_json(
 }
 
 /// The canonical text of an object without `signatures` and `unsigned`.
-pub(super) fn json_to_sign(object: &CanonicalJsonObject) -> Result<String, CanonicalJsonError> {
+pub fn json_to_sign(object: &CanonicalJsonObject) -> Result<String, CanonicalJsonError> {
     let json = canonical_json::to_string(object)?;
     let mut object = RawObject::parse(&json)?;
     object.retain(|key| !matches!(key, "signatures" | "unsigned"));

@@ -80,7 +80,7 @@ fn an_end_token_turned_around_gives_the_same_events() {
 #[test]
 fn a_sync_token_is_the_gap_after_what_it_told() {
     let mut room = room_of(3);
-    let token = PaginationToken::Sync(SyncToken { position: room.position(), typing: 0 });
+    let token = PaginationToken::Sync(SyncToken::new(room.position(), 0));
     room.say(ALICE, "3");
     room.say(ALICE, "4");
     let back = PageRequest { from: Some(token), ..request(Direction::Backward, 2) };

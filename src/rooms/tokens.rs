@@ -10,18 +10,30 @@ use std::{fmt, str::FromStr};
 use super::ReadError;
 use crate::storage::{StreamPosition, TimelineKey};
 
-/// A `next_batch` of sync: `s<position>_<typing serial>`.
+/// A `next_batch` of sync: `s<position>_<typing serial>`, with `_<position>` after it while there are more
+/// to-device messages than one answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SyncToken {
     /// Everything up to and including this position has been told.
     pub position: StreamPosition,
     /// Typing has been told up to this serial.
     pub typing: u64,
+    /// To-device messages have been delivered up to here: [`position`](Self::position), or before it while there
+    /// are too many for one answer.
+    pub to_device: StreamPosition,
+}
+
+impl SyncToken {
+    /// The token of an answer that told everything up to a position.
+    pub fn new(position: StreamPosition, typing: u64) -> Self {
+        Self { position, typing, to_device: position }
+    }
 }
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s{}_{}", self.position.0, self.typing)
+        write!(f, "s{}_{}", self.position.0, self.typing)?;
+        if self.to_device == self.position { Ok(()) } else { write!(f, "_{}", self.to_device.0) }
     }
 }
 
@@ -30,8 +42,11 @@ impl FromStr for SyncToken {
 
     fn from_str(text: &str) -> Result<Self, ReadError> {
         let parts = || {
-            let (position, typing) = text.strip_prefix('s')?.split_once('_')?;
-            Some(Self { position: StreamPosition(position.parse().ok()?), typing: typing.parse().ok()? })
+            let mut parts = text.strip_prefix('s')?.split('_').map(|part| part.parse().ok());
+            let token = Self::new(StreamPosition(parts.next()??), parts.next()??);
+            let to_device = parts.next().unwrap_or(Some(token.position.0))?;
+            let is_whole = parts.next().is_none() && to_device <= token.position.0;
+            is_whole.then_some(Self { to_device: StreamPosition(to_device), ..token })
         };
         parts().ok_or_else(|| ReadError::InvalidToken(text.to_owned()))
     }
@@ -86,8 +101,11 @@ mod tests {
         fn tokens_round_trip(key: i64, position: u64, typing: u64) {
             let token = PaginationToken::Before(TimelineKey(key));
             prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
-            let token = PaginationToken::Sync(SyncToken { position: StreamPosition(position), typing });
-            prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
+            let token = SyncToken::new(StreamPosition(position), typing);
+            for token in [token, SyncToken { to_device: StreamPosition(position / 2), ..token }] {
+                let token = PaginationToken::Sync(token);
+                prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
+            }
         }
 
         #[test]
@@ -100,7 +118,20 @@ mod tests {
 
     #[test]
     fn forged_tokens_are_refused() {
-        for text in ["", "t", "s", "s1", "s1_", "t99999999999999999999", "x1", "s-1_2", "t1_2"] {
+        for text in [
+            "",
+            "t",
+            "s",
+            "s1",
+            "s1_",
+            "t99999999999999999999",
+            "x1",
+            "s-1_2",
+            "t1_2",
+            "s1_2_3",
+            "s3_2_1_0",
+            "s3_2_",
+        ] {
             assert!(text.parse::<PaginationToken>().is_err(), "{text}");
         }
     }

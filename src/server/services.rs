@@ -22,8 +22,8 @@ use crate::{
         v3::{SyncSources, SyncV3},
     },
     users::{
-        AccountData, Accounts, Clock, Devices, Filters, LoginTokens, OpenIdTokens, Passwords, Profiles,
-        RegistrationPolicy, Sessions, SharedSecret, Uiaa, UserError,
+        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Passwords, Profiles,
+        RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa, UserError,
     },
 };
 
@@ -181,7 +181,11 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
     let push_rules = PushRules::new(storage.clone());
+    let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
+    let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let sync_v3 = SyncV3::new(SyncSources {
+        to_device: to_device.clone(),
+        keys: encryption_keys.clone(),
         storage: storage.clone(),
         index: readers.index.clone(),
         events: readers.events.clone(),
@@ -208,6 +212,9 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         notifier: start_notifier(storage, &typing)?,
         rate_limiter,
         push_rules,
+        to_device,
+        encryption_keys,
+        device_lists: sync_v3.device_lists().clone(),
         sync_v3,
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),
         account_data: AccountData::new(storage.clone()),

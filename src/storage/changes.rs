@@ -1,5 +1,9 @@
 //! What a transaction tells those who wait for news.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use ruma::DeviceId;
+
 use super::{ShortRoomId, ShortUserId, StreamPosition};
 
 /// One change that a client may be waiting for.
@@ -16,6 +20,25 @@ pub struct Change {
 pub enum ChangeScope {
     /// Everyone who may see the room (events, receipts, typing).
     Room(ShortRoomId),
-    /// One user's devices (account data, invites, to-device, a membership of their own).
+    /// One user's devices (account data, invites, a membership of their own).
     User(ShortUserId),
+    /// One device of a user (to-device messages).
+    Device(ShortUserId, DeviceTag),
+    /// Everyone who shares a room with the user, and the user's own devices: the user's device list or
+    /// cross-signing keys have changed.
+    DeviceListOf(ShortUserId),
+}
+
+/// Stands for a device id where a change has to be small: two ids with one tag are woken together, which costs
+/// a look in vain. Valid within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeviceTag(u64);
+
+impl DeviceTag {
+    /// The tag of a device id.
+    pub fn of(device_id: &DeviceId) -> Self {
+        let mut hasher = DefaultHasher::new();
+        device_id.as_str().hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }

@@ -219,6 +219,8 @@ impl<A: Key, B: Key, C> KeyPrefix<(A, B, C)> for (A, B) {}
 impl<A: Key, B, C, D> KeyPrefix<(A, B, C, D)> for (A,) {}
 impl<A: Key, B: Key, C, D> KeyPrefix<(A, B, C, D)> for (A, B) {}
 impl<A: Key, B: Key, C: Key, D> KeyPrefix<(A, B, C, D)> for (A, B, C) {}
+impl<A: Key, B: Key, C, D, E> KeyPrefix<(A, B, C, D, E)> for (A, B) {}
+impl<A: Key, B: Key, C: Key, D, E> KeyPrefix<(A, B, C, D, E)> for (A, B, C) {}
 
 #[cfg(test)]
 mod tests {

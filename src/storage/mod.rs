@@ -32,7 +32,7 @@ mod tests;
 mod transaction;
 mod value;
 
-pub use changes::{Change, ChangeScope};
+pub use changes::{Change, ChangeScope, DeviceTag};
 pub use codec::{CodecError, Key, KeyPrefix};
 pub use database::{Durability, Storage, StorageOptions};
 pub use engine::{Direction, Engine, EngineError, Family, Row, RowIterator, RowReader, RowWrite};

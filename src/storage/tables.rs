@@ -19,6 +19,9 @@ use super::{
         AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
         KeyDocumentRecord, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow,
         RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, FileHash, InboundPduRow, KeyStock,
+        LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow, RoomHead,
+        RoomRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -148,6 +151,29 @@ tables! {
     68 FILTERS in Users: (ShortUserId, u64) => Vec<u8>;
     /// SHA-256 of each stored filter, so that the same filter is stored once.
     69 FILTER_HASHES in Users: (ShortUserId, [u8; 32]) => u64;
+
+    /// Messages that wait for a device, in order, as JSON.
+    70 TO_DEVICE in Stream: (ShortUserId, OwnedDeviceId, StreamPosition) => Vec<u8>;
+    /// Requests that have sent to-device messages (as the hash of type and transaction id), and when
+    /// (milliseconds since 1970), so that a repeated one sends nothing. Those of other servers have no device.
+    71 TO_DEVICE_TRANSACTIONS in Users: (ShortUserId, OwnedDeviceId, [u8; 32]) => u64;
+    /// The rows of TO_DEVICE_TRANSACTIONS by time.
+    72 TO_DEVICE_TRANSACTION_AGES in Users: (u64, ShortUserId, OwnedDeviceId, [u8; 32]) => ();
+    /// The identity keys of local users' devices: JSON as uploaded, without `unsigned`.
+    73 DEVICE_KEYS in Users: (ShortUserId, OwnedDeviceId) => Vec<u8>;
+    /// One-time keys nobody has claimed, by algorithm, in the order of their uploads: JSON as uploaded.
+    74 ONE_TIME_KEYS in Users: (ShortUserId, OwnedDeviceId, String, u64, String) => Vec<u8>;
+    /// How many one-time keys each device has, and its fallback keys.
+    75 KEY_STOCKS in Users: (ShortUserId, OwnedDeviceId) => Json<KeyStock>;
+    /// The newest change of each user's device list or cross-signing keys, in order.
+    76 DEVICE_LIST_CHANGES in Stream: StreamPosition => ShortUserId;
+    /// The position of each user's row in DEVICE_LIST_CHANGES.
+    77 DEVICE_LIST_POSITIONS in Index: ShortUserId => StreamPosition;
+    /// Cross-signing keys by kind (1 master, 2 self-signing, 3 user-signing), of remote users the first two
+    /// kinds: JSON as uploaded.
+    78 CROSS_SIGNING_KEYS in Users: (ShortUserId, u8) => Vec<u8>;
+    /// Signatures uploaded later on: whose key, its device id or public part, who signed, with which key.
+    79 KEY_SIGNATURES in Users: (ShortUserId, String, ShortUserId, String) => String;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

@@ -37,3 +37,18 @@ pub const LAZY_MEMBERS_PER_DEVICE_MAX: usize = 512;
 
 /// Paths taken of `event_fields`: each is looked up in every event.
 pub const EVENT_FIELDS_MAX: usize = 1_000;
+
+/// To-device messages in one answer (specification: "100 messages is recommended").
+pub const TO_DEVICE_EVENTS_MAX: usize = 100;
+
+/// Rooms of two users that are compared to find one they share. With more, they are taken to share one: being told
+/// of a change too many costs a client one request.
+pub const SHARED_ROOMS_EXAMINED_MAX: usize = 4_096;
+
+/// Members of a room without encryption whom a user who joins it is told to look at. Of larger ones nobody's keys
+/// are of use, and when such a room becomes encrypted its members are told then.
+pub const UNENCRYPTED_MEMBERS_TOLD_MAX: u64 = 1_000;
+
+/// Users looked at in one answer who may share no room with the viewer any more. Those beyond are not told to have
+/// left, which is harmless: they are told as changed when they come back.
+pub const LEFT_USERS_EXAMINED_MAX: usize = 2_000;

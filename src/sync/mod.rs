@@ -7,6 +7,9 @@
 //! room's members, unless the client asks for members. Nothing here changes what it tells about.
 
 pub mod changed_rooms;
+mod device_lists;
+#[cfg(test)]
+mod device_lists_tests;
 mod error;
 pub mod fields;
 pub mod filter;
@@ -22,6 +25,7 @@ pub mod v3;
 mod wait;
 pub mod window;
 
+pub use device_lists::{DeviceListChanges, DeviceLists};
 pub use error::SyncError;
 pub use filter::SyncFilter;
 pub use lazy_members::{DeviceMembers, LazyMembers};

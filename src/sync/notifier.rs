@@ -1,7 +1,8 @@
 //! Waking clients that wait for news.
 //!
 //! A waiting request holds one [`Registration`]; a change wakes just those whom it may concern: a room's
-//! change the waiting users who are joined to it, a user's change that user's devices. Nothing is polled,
+//! change the waiting users who are joined to it, a user's change that user's devices, a device's messages that
+//! device, a change of a user's device list those who share a room with the user. Nothing is polled,
 //! and no list of anybody's rooms is kept: who is joined is looked up when a room changes, on the notifier's
 //! own thread, by walking whichever is shorter, the waiting users or the room's local members. So an idle
 //! wait costs its registration, a few hundred bytes, and a change costs those it wakes.
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 
 use super::limits;
 use crate::storage::{
-    Change, ChangeScope, Direction, Read, ShortRoomId, ShortUserId, Storage, StorageError,
+    Change, ChangeScope, DeviceTag, Direction, Read, ShortRoomId, ShortUserId, Storage, StorageError,
     records::Membership,
     tables::{LOCAL_MEMBERS, MEMBERSHIPS},
 };
@@ -72,6 +73,9 @@ struct Signal {
 struct Pending {
     rooms: HashSet<ShortRoomId>,
     users: HashSet<ShortUserId>,
+    devices: HashSet<(ShortUserId, DeviceTag)>,
+    /// Users whose device lists changed.
+    device_lists: HashSet<ShortUserId>,
     everyone: bool,
     busy: bool,
     ending: bool,
@@ -222,8 +226,28 @@ impl Pending {
         }
     }
 
+    fn add_device(&mut self, device: (ShortUserId, DeviceTag)) {
+        if self.devices.len() < limits::PENDING_CHANGES_MAX {
+            self.devices.insert(device);
+        } else {
+            self.everyone = true;
+        }
+    }
+
+    fn add_device_list(&mut self, user: ShortUserId) {
+        if self.device_lists.len() < limits::PENDING_CHANGES_MAX {
+            self.device_lists.insert(user);
+        } else {
+            self.everyone = true;
+        }
+    }
+
     fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.users.is_empty() && !self.everyone
+        self.rooms.is_empty()
+            && self.users.is_empty()
+            && self.devices.is_empty()
+            && self.device_lists.is_empty()
+            && !self.everyone
     }
 }
 
@@ -243,6 +267,8 @@ impl Shared {
             match change.scope {
                 ChangeScope::Room(room) => pending.add_room(room),
                 ChangeScope::User(user) => pending.add_user(user),
+                ChangeScope::Device(user, device) => pending.add_device((user, device)),
+                ChangeScope::DeviceListOf(user) => pending.add_device_list(user),
             }
         }
         drop(pending);
@@ -275,18 +301,45 @@ impl Shared {
             return;
         }
         let mut concerned = changes.users.clone();
-        for &room in &changes.rooms {
-            if let Err(e) = self.add_waiting_members(room, &mut concerned) {
-                // Waking too many only makes them look in vain.
-                tracing::error!("waiting members of a room could not be looked up: {e}");
-                self.waiters().wake_all();
-                return;
-            }
+        if let Err(e) = self.add_concerned(changes, &mut concerned) {
+            // Waking too many only makes them look in vain.
+            tracing::error!("waiting members of a room could not be looked up: {e}");
+            self.waiters().wake_all();
+            return;
         }
         let waiters = self.waiters();
+        for &(user, device) in &changes.devices {
+            waiters.wake_device(user, device);
+        }
         for user in concerned {
             waiters.wake(user);
         }
+    }
+
+    /// Adds the waiting users who see a room that changed, or share one with a user whose device list did.
+    fn add_concerned(
+        &self,
+        changes: &Pending,
+        concerned: &mut HashSet<ShortUserId>,
+    ) -> Result<(), StorageError> {
+        let mut rooms = changes.rooms.clone();
+        for &user in &changes.device_lists {
+            if self.waiters().of_users.is_empty() {
+                return Ok(());
+            }
+            concerned.insert(user);
+            let range = MEMBERSHIPS.prefix(&(user,));
+            for row in self.storage.scan(&MEMBERSHIPS, &range, Direction::Forward) {
+                let ((_, room), row) = row?;
+                if matches!(row.membership, Membership::Join | Membership::Invite) {
+                    rooms.insert(room);
+                }
+            }
+        }
+        for room in rooms {
+            self.add_waiting_members(room, concerned)?;
+        }
+        Ok(())
     }
 
     /// Adds the waiting users who are joined to the room. Costs the smaller of their number and the number
@@ -323,6 +376,13 @@ impl Shared {
 impl Waiters {
     fn wake(&self, user: ShortUserId) {
         for waiter in self.of_users.get(&user).into_iter().flatten() {
+            waiter.signal.notify.notify_one();
+        }
+    }
+
+    fn wake_device(&self, user: ShortUserId, device: DeviceTag) {
+        let of_user = self.of_users.get(&user).into_iter().flatten();
+        for waiter in of_user.filter(|waiter| DeviceTag::of(&waiter.device) == device) {
             waiter.signal.notify.notify_one();
         }
     }

@@ -13,7 +13,7 @@ pub(crate) use crate::push::testing::people;
 use crate::{
     push::testing::PushFixture,
     rooms::{ClientEvents, SyncToken, Typing},
-    users::{Clock, Filters},
+    users::{Clock, EncryptionKeys, Filters, ToDevice},
 };
 
 /// The services.
@@ -40,7 +40,10 @@ impl SyncFixture {
         let (clock, _) = Clock::manual(1_700_000_000_000);
         let typing = Typing::new(clock.clone());
         let notifier = Notifier::start(storage.clone()).unwrap();
+        let server_name = ruma::owned_server_name!("example.org");
         let sync = SyncV3::new(SyncSources {
+            to_device: ToDevice::new(storage.clone(), server_name.clone(), clock.clone()),
+            keys: EncryptionKeys::new(storage.clone(), server_name),
             index: push.rooms.index.clone(),
             events: push.rooms.events.clone(),
             states: push.rooms.states.clone(),
@@ -97,4 +100,12 @@ pub(crate) fn shown(events: &Value) -> Vec<String> {
         body.unwrap_or_default().to_owned()
     };
     events["events"].as_array().map(|events| events.iter().map(name).collect()).unwrap_or_default()
+}
+
+/// The answer to a client that nothing has happened for: its token, and what every answer has.
+pub(crate) fn nothing_new(token: &SyncToken) -> Value {
+    json!({
+        "next_batch": token.to_string(), "device_one_time_keys_count": {"signed_curve25519": 0},
+        "device_unused_fallback_key_types": [],
+    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
 use super::{
-    Appservices, Clock, Passwords, UserError,
+    Appservices, Clock, Passwords, UserError, keys,
     sessions::{self, NewDevice, Sessions, StartedSession},
 };
 use crate::storage::{
@@ -211,6 +211,7 @@ impl Accounts {
             if erase {
                 tx.delete(&tables::PROFILES, &user);
             }
+            keys::forget_user(tx, user)?;
             sessions::end_all_but(tx, user, None)
         })?;
         self.sessions.forget(&ended);

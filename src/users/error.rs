@@ -116,4 +116,32 @@ pub enum UserError {
     /// The signature was not made with the shared secret.
     #[error("The HMAC is not right")]
     WrongMac,
+
+    /// The content of a to-device message must be an object.
+    #[error("The content of a message must be a JSON object")]
+    ToDeviceContentNotAnObject,
+    /// A server speaks for a user that is not its own.
+    #[error("{0} is not a user of the server that sends this")]
+    ForeignSender(OwnedUserId),
+    /// What is uploaded is no key.
+    #[error("Not a valid key: {0}")]
+    BadKeys(String),
+    /// The keys name another user or device.
+    #[error("These are the keys of another user or device")]
+    KeysOfAnother,
+    /// Another one-time key has the id. (Clients look for these words.)
+    #[error("One time key {0} already exists")]
+    OneTimeKeyExists(String),
+    /// A signature is wrong or missing.
+    #[error("Invalid signature")]
+    InvalidSignature,
+    /// There is no master key to sign with.
+    #[error("There is no master signing key")]
+    NoMasterKey,
+    /// A cross-signing key has the id of a device.
+    #[error("The key's id is that of a device")]
+    KeyIdInUse,
+    /// The user has to prove who they are first.
+    #[error("This needs authentication")]
+    AuthenticationNeeded,
 }

@@ -3,8 +3,8 @@
 use ruma::{OwnedDeviceId, OwnedUserId, UserId, server_name};
 
 use super::{
-    AccountData, Accounts, Clock, Devices, Filters, ManualClock, NewAccount, NewDevice, Passwords, Profiles,
-    Sessions,
+    AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, ManualClock, NewAccount, NewDevice,
+    Passwords, Profiles, Sessions, ToDevice,
 };
 use crate::storage::{Read, ShortUserId, Storage};
 
@@ -19,6 +19,8 @@ pub(crate) struct Fixture {
     pub(crate) profiles: Profiles,
     pub(crate) account_data: AccountData,
     pub(crate) filters: Filters,
+    pub(crate) to_device: ToDevice,
+    pub(crate) keys: EncryptionKeys,
 }
 
 /// A registered user with one session.
@@ -49,7 +51,22 @@ impl Fixture {
         let profiles = Profiles::new(storage.clone(), accounts.clone());
         let account_data = AccountData::new(storage.clone());
         let filters = Filters::new(storage.clone());
-        Self { storage, clock, time, sessions, accounts, devices, profiles, account_data, filters }
+        let server_name = server_name!("example.org").to_owned();
+        let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
+        let keys = EncryptionKeys::new(storage.clone(), server_name);
+        Self {
+            storage,
+            clock,
+            time,
+            sessions,
+            accounts,
+            devices,
+            profiles,
+            account_data,
+            filters,
+            to_device,
+            keys,
+        }
     }
 
     /// Registers a user with [`PASSWORD`].

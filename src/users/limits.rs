@@ -99,3 +99,60 @@ pub const OPENID_TOKEN_LIFETIME_MS: u64 = 3_600_000;
 /// Expired OpenID tokens that are removed when one is made: more than one, so that they go, and few, so that
 /// nobody waits for it.
 pub const OPENID_TOKENS_REMOVED_MAX: usize = 16;
+
+/// The longest type of a to-device message, in bytes, as for event types.
+pub const TO_DEVICE_TYPE_BYTES_MAX: usize = 255;
+
+/// The largest content of a to-device message, in bytes: as large as an event, which other servers expect.
+pub const TO_DEVICE_CONTENT_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages in one request: clients send a room key to some hundreds of devices at a time.
+pub const TO_DEVICE_MESSAGES_MAX: usize = 10_000;
+
+/// Messages in one answer, whatever the client asks for (specification: "100 messages is recommended").
+pub const TO_DEVICE_DELIVERED_MAX: usize = 100;
+
+/// Bytes of messages in one answer; a single larger one is still delivered.
+pub const TO_DEVICE_DELIVERED_BYTES_MAX: usize = 1 << 20;
+
+/// Messages that wait for one device, about 20 MiB: a device that is away for longer than it takes to fill this
+/// loses the oldest ones, as clients do with sessions.
+pub const TO_DEVICE_QUEUE_MAX: usize = 20_000;
+
+/// How many messages are added to any queues before the length of one is looked at: looking costs its length, and
+/// the longest queues are those most added to.
+pub const TO_DEVICE_TRIM_EVERY: u64 = 256;
+
+/// Rows deleted in one transaction, so that none takes long.
+pub const TO_DEVICE_ROWS_AT_ONCE: usize = 1_000;
+
+/// How long a request to send is remembered, in milliseconds: clients repeat for minutes, servers for days.
+pub const TO_DEVICE_TRANSACTION_AGE_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// How many requests are remembered before old ones are looked for.
+pub const TO_DEVICE_TRANSACTION_SWEEP_EVERY: u64 = 64;
+
+/// The largest identity keys of a device, and the largest cross-signing key, in bytes: real ones have under one KiB,
+/// and keys with post-quantum parts some more.
+pub const DEVICE_KEYS_BYTES_MAX: usize = 32 * 1024;
+
+/// The largest one-time or fallback key, in bytes.
+pub const KEY_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest name of a one-time or fallback key, in bytes.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
+
+/// One-time keys of one device and algorithm: clients keep 50 to 100.
+pub const ONE_TIME_KEYS_PER_DEVICE_MAX: usize = 500;
+
+/// Algorithms that a device has one-time or fallback keys of.
+pub const KEY_ALGORITHMS_MAX: usize = 8;
+
+/// Keys claimed by one request: all devices of a large room.
+pub const KEY_CLAIMS_MAX: usize = 10_000;
+
+/// Devices of one user in one answer.
+pub const DEVICES_SHOWN_MAX: usize = 1_000;
+
+/// Signed keys in one request.
+pub const SIGNED_OBJECTS_MAX: usize = 1_000;

@@ -10,10 +10,11 @@ use quick_cache::sync::Cache;
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{
-    Appservice, Appservices, Clock, UserError,
+    Appservice, Appservices, Clock, UserError, keys,
     last_seen::{LastSeen, SeenMark},
     limits,
     secrets::{self, SecretHash},
+    to_device,
 };
 use crate::storage::{
     Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction, records::DeviceRecord, tables,
@@ -306,6 +307,8 @@ fn end(
         tx.delete(&tables::ACCESS_TOKENS, hash);
         tx.delete(&tables::DEVICE_TOKENS, key);
     }
+    keys::forget_device(tx, key.0, &key.1)?;
+    to_device::drop_queue(tx, key.0, &key.1)?;
     tx.delete(&tables::DEVICES_LAST_SEEN, key);
     tx.delete(&tables::DEVICES, key);
     Ok(hash)

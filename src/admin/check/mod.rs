@@ -1,10 +1,12 @@
 //! `conduit check`: is everything on disk whole, and does it agree?
 //!
 //! Walks all tables, decodes every row, and verifies what rows say of each other: short ids both ways, events'
-//! ids and hashes, timelines, states, memberships and their counts, the order of changes. With repair it
+//! ids and hashes, timelines, states, memberships and their counts, the order of changes,
+//! keys and messages of devices. With repair it
 //! rebuilds what can be derived from the events. It needs the database for itself: the server must be stopped.
 
 mod chains;
+mod encryption;
 mod events;
 mod media;
 mod memberships;
@@ -49,5 +51,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_rooms(&mut report)?;
     checker.check_memberships(&mut report, repair)?;
     checker.check_media(&mut report)?;
+    checker.check_encryption(&mut report)?;
     Ok(report)
 }

@@ -10,6 +10,7 @@ pub mod discovery;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod keys;
 pub mod media;
 mod members;
 mod membership;
@@ -27,6 +28,7 @@ mod session;
 mod state;
 mod sync;
 mod timeline;
+mod to_device;
 mod typing;
 
 use super::routes::Routes;
@@ -42,6 +44,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = discovery::routes(routes);
     routes = filter::routes(routes);
     routes = media::routes(routes);
+    routes = keys::routes(routes);
     routes = members::routes(routes);
     routes = membership::routes(routes);
     routes = receipt::routes(routes);
@@ -52,6 +55,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = session::routes(routes);
     routes = state::routes(routes);
     routes = timeline::routes(routes);
+    routes = to_device::routes(routes);
     routes = typing::routes(routes);
     routes = push_rules::routes(routes);
     routes = sync::routes(routes);

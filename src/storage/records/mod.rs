@@ -1,5 +1,6 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
+mod encryption;
 mod inbound;
 mod media;
 mod push;
@@ -8,6 +9,7 @@ mod rooms;
 mod servers;
 mod users;
 
+pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};
 pub use push::{UnreadEvent, UnreadRow};

@@ -35,7 +35,7 @@ impl Session<'_> {
             self.add_changed_membership(&mut rooms, *room, since.position, positions)?;
         }
         let account_data = account_data_events(&global, &self.filter().account_data)?;
-        Ok(SyncResponse { next_batch: String::new(), account_data: account_data.into(), rooms })
+        Ok(SyncResponse { account_data: account_data.into(), rooms, ..SyncResponse::default() })
     }
 
     fn changed_account_data(

@@ -23,7 +23,7 @@ impl Session<'_> {
             self.add_room(&mut rooms, room, row.membership)?;
         }
         let account_data = self.all_account_data()?;
-        Ok(SyncResponse { next_batch: String::new(), account_data: account_data.into(), rooms })
+        Ok(SyncResponse { account_data: account_data.into(), rooms, ..SyncResponse::default() })
     }
 
     fn add_room(

@@ -1,5 +1,6 @@
 //! `GET /_matrix/client/v3/sync` (client-server API, "Syncing").
 
+mod encryption;
 mod ephemeral;
 mod incremental;
 mod initial;
@@ -14,7 +15,7 @@ use ruma::{OwnedUserId, api::client::sync::sync_events::v3::Filter};
 
 use self::response::{StateUpTo, SyncResponse};
 use super::{
-    DeviceMembers, LazyMembers, Presenter, SyncError, SyncFilter, changed_rooms::ChangedRooms,
+    DeviceLists, DeviceMembers, LazyMembers, Presenter, SyncError, SyncFilter, changed_rooms::ChangedRooms,
     summary::Summaries, window::Windows,
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
         ClientEvents, EventStore, RoomIndex, RoomStates, SyncToken, Timelines, Typing, Viewer, Visibility,
     },
     storage::{Storage, StreamPosition},
-    users::Filters,
+    users::{EncryptionKeys, Filters, ToDevice},
 };
 
 /// What sync v3 reads from.
@@ -51,6 +52,10 @@ pub struct SyncSources {
     pub push_rules: PushRules,
     /// How much is unread.
     pub unread: UnreadCounts,
+    /// Messages for devices.
+    pub to_device: ToDevice,
+    /// What devices have left to be claimed.
+    pub keys: EncryptionKeys,
 }
 
 /// The service. Cheap to clone.
@@ -64,6 +69,7 @@ struct Inner {
     windows: Windows,
     summaries: Summaries,
     changed: ChangedRooms,
+    device_lists: DeviceLists,
     lazy_members: LazyMembers,
 }
 
@@ -110,8 +116,21 @@ impl SyncV3 {
             states.clone(),
             timelines.clone(),
         );
+        let device_lists = DeviceLists::new(
+            storage.clone(),
+            index.clone(),
+            events.clone(),
+            states.clone(),
+            timelines.clone(),
+        );
         let lazy_members = LazyMembers::default();
-        Self { inner: Arc::new(Inner { sources, windows, summaries, changed, lazy_members }) }
+        let inner = Inner { sources, windows, summaries, changed, device_lists, lazy_members };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Whose devices changed for whom.
+    pub fn device_lists(&self) -> &DeviceLists {
+        &self.inner.device_lists
     }
 
     /// The filter that a request names or holds.
@@ -140,17 +159,21 @@ impl SyncV3 {
     pub fn answer(&self, request: &SyncRequest) -> Result<Answer, SyncError> {
         let sources = &self.inner.sources;
         // Before anything is read: what comes later is told next time.
-        let token = SyncToken { position: sources.storage.position(), typing: sources.typing.serial() };
+        let token = SyncToken::new(sources.storage.position(), sources.typing.serial());
         // A token from before a restored backup may lie ahead; nothing can have been told from there.
-        let since =
-            request.since.map(|since| SyncToken { position: since.position.min(token.position), ..since });
-        let session = Session::new(&self.inner, request, since, token)?;
+        let since = request.since.map(|since| SyncToken {
+            position: since.position.min(token.position),
+            to_device: since.to_device.min(token.position),
+            ..since
+        });
+        let mut session = Session::new(&self.inner, request, since, token)?;
         let mut response = match since {
             None => session.initial()?,
             Some(since) => session.incremental(since)?,
         };
-        response.next_batch = token.to_string();
-        Ok(Answer { response, token })
+        session.add_encryption(&mut response)?;
+        response.next_batch = session.token.to_string();
+        Ok(Answer { response, token: session.token })
     }
 }
 

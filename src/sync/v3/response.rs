@@ -23,12 +23,40 @@ pub struct SyncResponse {
     /// Rooms by the user's membership.
     #[serde(skip_serializing_if = "Rooms::is_empty")]
     pub rooms: Rooms,
+    /// Messages sent to the device.
+    #[serde(skip_serializing_if = "Events::is_empty")]
+    pub to_device: Events,
+    /// Whose devices and keys have changed.
+    #[serde(skip_serializing_if = "DeviceLists::is_empty")]
+    pub device_lists: DeviceLists,
+    /// How many one-time keys of the device nobody has claimed, by algorithm.
+    pub device_one_time_keys_count: BTreeMap<String, u64>,
+    /// The algorithms of fallback keys that were not given out yet.
+    pub device_unused_fallback_key_types: Vec<String>,
 }
 
 impl SyncResponse {
-    /// True when there is nothing to tell but the token.
+    /// True when there is nothing to tell but the token and what every answer has.
     pub fn is_empty(&self) -> bool {
-        self.account_data.is_empty() && self.rooms.is_empty()
+        self.account_data.is_empty()
+            && self.rooms.is_empty()
+            && self.to_device.is_empty()
+            && self.device_lists.is_empty()
+    }
+}
+
+/// Users by what happened to their devices.
+#[derive(Debug, Default, Serialize)]
+pub struct DeviceLists {
+    /// Whose identity or cross-signing keys changed, and with whom the user now shares a room.
+    pub changed: Vec<OwnedUserId>,
+    /// With whom the user shares no room any more.
+    pub left: Vec<OwnedUserId>,
+}
+
+impl DeviceLists {
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.left.is_empty()
     }
 }
 
@@ -240,7 +268,10 @@ mod tests {
     fn what_is_empty_is_not_written() {
         let response = SyncResponse { next_batch: "s1_1".to_owned(), ..SyncResponse::default() };
         assert!(response.is_empty());
-        assert_eq!(serde_json::to_value(&response).unwrap(), json!({"next_batch": "s1_1"}));
+        let expected = json!({
+            "next_batch": "s1_1", "device_one_time_keys_count": {}, "device_unused_fallback_key_types": [],
+        });
+        assert_eq!(serde_json::to_value(&response).unwrap(), expected);
     }
 
     #[test]

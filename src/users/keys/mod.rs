@@ -1,0 +1,49 @@
+//! Keys for end-to-end encryption (client-server API, "End-to-End Encryption"): devices' identity keys,
+//! one-time and fallback keys, cross-signing keys and signatures on all of them.
+//!
+//! This server keeps keys and hands them out; it trusts none of them. What it promises is exactness: a one-time
+//! key is deleted in the transaction that hands it out, and a change of a user's identity keys moves the user to
+//! the end of the stream of [`device_list`] changes in the transaction that makes it. Main type:
+//! [`EncryptionKeys`].
+
+mod claim;
+mod cross_signing;
+pub mod device_list;
+mod identity;
+mod query;
+mod removal;
+mod signatures;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use ruma::{OwnedServerName, UserId};
+
+use crate::storage::Storage;
+
+pub use claim::{ClaimedKeys, KeyClaims};
+pub use cross_signing::{CrossSigningUpload, KeyKind, NewKeys};
+pub use query::{KeyQuery, UserKeys};
+pub(super) use removal::{forget_device, forget_user};
+pub use signatures::{SignatureFailure, SignedObjects, UploadedSignatures};
+pub use upload::{KeyUpload, NamedKey};
+
+/// The service; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct EncryptionKeys {
+    storage: Storage,
+    server_name: OwnedServerName,
+}
+
+impl EncryptionKeys {
+    /// The service of server `server_name`.
+    pub fn new(storage: Storage, server_name: OwnedServerName) -> Self {
+        Self { storage, server_name }
+    }
+
+    /// Whether the user is one of this server.
+    pub fn is_local(&self, user_id: &UserId) -> bool {
+        user_id.server_name() == self.server_name
+    }
+}
