@@ -25,9 +25,10 @@ impl From<UserError> for ApiError {
             | UserError::InvalidLoginToken
             | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
             UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
-            UserError::NotInNamespace(_) | UserError::NotRegistered(_) => {
-                (StatusCode::FORBIDDEN, ErrorKind::Forbidden)
-            }
+            UserError::NotInNamespace(_)
+            | UserError::NotRegistered(_)
+            | UserError::KeyIdInUse
+            | UserError::ForeignSender(_) => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
             UserError::NotADeviceOf { .. } => (StatusCode::BAD_REQUEST, ErrorKind::UnknownDevice),
             UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
             UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {
@@ -50,9 +51,6 @@ impl From<UserError> for ApiError {
                 return Self::custom(StatusCode::BAD_REQUEST, "M_INVALID_SIGNATURE", error.to_string());
             }
             UserError::NoMasterKey => (StatusCode::BAD_REQUEST, ErrorKind::MissingParam),
-            UserError::KeyIdInUse | UserError::ForeignSender(_) => {
-                (StatusCode::FORBIDDEN, ErrorKind::Forbidden)
-            }
             UserError::AuthenticationNeeded => (StatusCode::UNAUTHORIZED, ErrorKind::Forbidden),
             UserError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge),
         };

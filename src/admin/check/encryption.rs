@@ -121,7 +121,7 @@ mod tests {
             .storage
             .write(|tx| {
                 tx.delete(&tables::ONE_TIME_KEYS, &place);
-                tx.put(&tables::DEVICE_LIST_POSITIONS, &alice.user, &StreamPosition(1));
+                tx.put(&tables::DEVICE_LIST_POSITIONS, &alice.user, &StreamPosition(99));
                 tx.put(&tables::TO_DEVICE, &(alice.user, "GONE".into(), StreamPosition(1)), &b"{}".to_vec());
                 Ok::<_, crate::storage::StorageError>(())
             })
