@@ -15,14 +15,10 @@ use crate::{
         RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
-    sync::{Notifier, v3::SyncV3},
-    users::{
-        AccountData, Accounts, Devices, Filters, LoginTokens, OpenIdTokens, Profiles, Sessions, SharedSecret,
-        Uiaa,
     sync::{DeviceLists, Notifier, v3::SyncV3},
     users::{
-        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, Profiles, Sessions,
-        SharedSecret, ToDevice, Uiaa,
+        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Profiles,
+        Sessions, SharedSecret, ToDevice, Uiaa,
     },
 };
 

@@ -22,8 +22,8 @@ use crate::{
         v3::{SyncSources, SyncV3},
     },
     users::{
-        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Passwords, Profiles,
-        RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa, UserError,
+        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Passwords,
+        Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa, UserError,
     },
 };
 

@@ -17,11 +17,8 @@ use super::{
     engine::Family,
     records::{
         AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
-        KeyDocumentRecord, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow,
-        RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
-        AccountDataRow, AccountRecord, DeviceRecord, EventMeta, FileHash, InboundPduRow, KeyStock,
-        LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind, ReceiptRow, RoomHead,
-        RoomRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
+        ReceiptRow, RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
