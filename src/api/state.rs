@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 
 use super::{client::discovery::Advertised, serve_media::MediaFinder};
 use crate::{
-    federation::{FederationClient, ServerKeys, ServerPolicy},
+    federation::{FederationClient, IncomingPdus, ServerKeys, ServerPolicy},
     media::{MediaStore, Thumbnails},
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
@@ -77,6 +77,8 @@ api_state! {
     resident: Resident,
     /// Sending events.
     event_sender: EventSender,
+    /// What other servers push.
+    incoming_pdus: IncomingPdus,
     /// Taking in events of other servers.
     received_events: ReceivedEvents,
     /// Registration with the shared secret, if the operator has set one.

@@ -8,6 +8,7 @@ mod backoff;
 mod client;
 mod discovery;
 mod error;
+mod incoming;
 pub mod limits;
 mod policy;
 mod server_keys;
@@ -19,6 +20,7 @@ pub use self::{
     client::{FederationAuthentication, FederationClient, FederationPath, SendOptions},
     discovery::{Discovery, MatrixLocator},
     error::FederationError,
+    incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},
     policy::ServerPolicy,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
 };

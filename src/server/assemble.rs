@@ -19,6 +19,7 @@ pub struct Tasks {
 /// Starts the tasks.
 pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
     let mut tasks = JoinSet::new();
+    state.incoming_pdus.resume();
     tasks.spawn(MediaCleanup::new(state.media.clone()).run());
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });

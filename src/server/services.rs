@@ -8,6 +8,7 @@ use super::federation_services::FederationServices;
 use crate::{
     api::{ApiState, client::discovery::Advertised, serve_media::MediaFinder},
     config::{self, Config},
+    federation::{IncomingPdus, OtherServers},
     media::{ContentFiles, MediaSettings, MediaStore, Thumbnails},
     net::{RateLimiter, outbound::OutboundSetupError},
     push::{PushRules, UnreadCounts, UnreadSources},
@@ -259,6 +260,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         memberships: writers.memberships,
         event_sender: writers.sender,
         resident: writers.resident,
+        incoming_pdus: incoming_pdus(storage, &readers, &writers, &federation, clock)?,
         received_events: writers.received,
         room_states: readers.states,
         visibility: readers.visibility,
@@ -287,6 +289,24 @@ fn media_store(config: &Config, storage: &Storage, clock: &Clock) -> Result<Medi
         thumbnail_pixels_max: config.media.thumbnail_megapixels_max.saturating_mul(1_000_000),
     };
     Ok(MediaStore::new(storage.clone(), files, config.server_name.clone(), clock.clone(), settings))
+}
+
+/// What other servers push, worked off with the help of other servers.
+fn incoming_pdus(
+    storage: &Storage,
+    readers: &RoomReaders,
+    writers: &RoomWriters,
+    federation: &FederationServices,
+    clock: &Clock,
+) -> Result<IncomingPdus, StorageError> {
+    let others = OtherServers::new(federation.client.clone(), federation.server_keys.clone());
+    IncomingPdus::new(
+        writers.received.clone(),
+        ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone()),
+        RoomServers::new(storage.clone()),
+        Arc::new(others),
+        clock.clone(),
+    )
 }
 
 fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {

@@ -26,7 +26,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use ruma::OwnedEventId;
+use ruma::{EventId, OwnedEventId};
 
 pub use self::{
     backfill::{Backfilled, GivenStates},
@@ -173,6 +173,32 @@ impl ReceivedEvents {
                 Ok(Reception::Rejected(refusal.to_string()))
             }
         }
+    }
+
+    /// Whether an event is known with its place in the graph, so that receiving it changes nothing.
+    pub fn is_known(&self, event: &Event) -> Result<bool, RoomError> {
+        self.is_placed(event)
+    }
+
+    /// Whether an event is in the store and has been checked, with or without its place in the graph.
+    pub fn is_stored(&self, event_id: &EventId) -> Result<bool, RoomError> {
+        let storage = self.appender.storage();
+        let Some(short) = storage.short_event_id(event_id)? else { return Ok(false) };
+        let meta = storage.get(&EVENT_META, &short)?;
+        Ok(meta.is_some_and(|meta| meta.status != EventStatus::OutOfBand))
+    }
+
+    /// Those of the events that are in the store and have been checked.
+    pub fn known_outliers(&self, mut events: Vec<OwnedEventId>) -> Result<Vec<OwnedEventId>, RoomError> {
+        let mut failed = None;
+        events.retain(|event_id| match self.is_stored(event_id) {
+            Ok(is_stored) => is_stored,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        failed.map_or(Ok(events), Err)
     }
 
     /// Whether the event is known with its place in the graph.
