@@ -201,6 +201,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     });
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
+    let incoming_pdus = incoming_pdus(storage, &readers, &writers, &federation, clock)?;
     Ok(ApiState {
         thumbnails: Thumbnails::new(media.clone()),
         media_finder: MediaFinder::new(media.clone(), rate_limiter.clone()),
@@ -260,7 +261,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         memberships: writers.memberships,
         event_sender: writers.sender,
         resident: writers.resident,
-        incoming_pdus: incoming_pdus(storage, &readers, &writers, &federation, clock)?,
+        incoming_pdus,
         received_events: writers.received,
         room_states: readers.states,
         visibility: readers.visibility,

@@ -136,9 +136,9 @@ impl IncomingPdus {
         let Ok((mut outcomes, queued)) = submitted else { return BTreeMap::new() };
         if let Err(error) = self.inner.received.appender().storage().durable().await {
             tracing::error!("received events could not be kept: {error}");
-            outcomes
-                .values_mut()
-                .for_each(|outcome| *outcome = Err("the server could not keep it".to_owned()));
+            for outcome in outcomes.values_mut() {
+                *outcome = Err("the server could not keep it".to_owned());
+            }
         }
         for (room_id, number) in queued {
             self.enqueue(room_id, origin.to_owned(), number);

@@ -118,7 +118,9 @@ impl Queue {
         });
         if let Err(error) = written {
             let mut known = self.known();
-            rows.iter().for_each(|(_, row)| known.remove(origin, row.pdu.len()));
+            for (_, row) in &rows {
+                known.remove(origin, row.pdu.len());
+            }
             return Err(error);
         }
         Ok(numbers)
