@@ -11,8 +11,8 @@ use crate::{
     net::{RateLimiter, outbound::Outbound},
     push::PushRules,
     rooms::{
-        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, ReceivedEvents, Resident,
-        RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
+        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, ReceivedEvents, Relations,
+        Resident, RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
     sync::{DeviceLists, Notifier, v3::SyncV3},
@@ -91,6 +91,8 @@ api_state! {
     visibility: Visibility,
     /// Rooms' histories.
     timelines: Timelines,
+    /// What relates to events, and threads.
+    relations: Relations,
     /// Events as clients get them.
     client_events: ClientEvents,
     /// Who is in a room.

@@ -7,7 +7,6 @@
 mod error;
 pub mod evaluate;
 mod glob;
-mod ignored_users;
 pub mod limits;
 pub mod property;
 mod rules;
@@ -17,6 +16,5 @@ mod unread;
 
 pub use error::PushError;
 pub use evaluate::{Outcome, RoomFacts};
-pub use ignored_users::ignored_users;
 pub use rules::PushRules;
 pub use unread::{Counts, RoomUnread, UnreadCounts, UnreadSources};

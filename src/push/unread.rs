@@ -17,7 +17,7 @@ use std::{
 use quick_cache::sync::Cache;
 use ruma::{OwnedUserId, push::Ruleset};
 
-use super::{PushRules, RoomFacts, evaluate::evaluate, ignored_users, limits};
+use super::{PushRules, RoomFacts, evaluate::evaluate, limits};
 use crate::{
     matrix::power_levels::RoomPowerLevels,
     rooms::{
@@ -29,6 +29,7 @@ use crate::{
         records::{Membership, UnreadEvent, UnreadRow},
         tables::{TIMELINE, UNREAD},
     },
+    users::ignored_users,
 };
 
 /// How many unread events notify.

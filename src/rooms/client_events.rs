@@ -10,9 +10,10 @@
 use std::sync::Arc;
 
 use ruma::{OwnedEventId, serde::Raw};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{RoomError, RoomStates, RoomView, VisibleEvent};
+use super::{RoomError, RoomStates, RoomView, VisibleEvent, relations::Bundles};
 use crate::{
     matrix::{
         client_format::{ClientFormat, Unsigned, client_event, stripped_state},
@@ -31,17 +32,23 @@ pub struct EventForm {
     /// True in timelines: `unsigned` tells what a state event replaced. Lists of state are long, each entry
     /// would cost a look into an old state, and clients show no changes there.
     pub tells_replaced: bool,
+    /// True where `unsigned` tells what relates to the event.
+    pub tells_relations: bool,
 }
 
 impl EventForm {
     /// In a timeline, with the room id: messages, context, a single event.
-    pub const TIMELINE: Self = Self { format: ClientFormat::WithRoomId, tells_replaced: true };
+    pub const TIMELINE: Self =
+        Self { format: ClientFormat::WithRoomId, tells_replaced: true, tells_relations: true };
     /// In a list of state, with the room id.
-    pub const STATE: Self = Self { format: ClientFormat::WithRoomId, tells_replaced: false };
+    pub const STATE: Self =
+        Self { format: ClientFormat::WithRoomId, tells_replaced: false, tells_relations: false };
     /// In sync's timelines.
-    pub const SYNC_TIMELINE: Self = Self { format: ClientFormat::WithoutRoomId, tells_replaced: true };
+    pub const SYNC_TIMELINE: Self =
+        Self { format: ClientFormat::WithoutRoomId, tells_replaced: true, tells_relations: true };
     /// In sync's state.
-    pub const SYNC_STATE: Self = Self { format: ClientFormat::WithoutRoomId, tells_replaced: false };
+    pub const SYNC_STATE: Self =
+        Self { format: ClientFormat::WithoutRoomId, tells_replaced: false, tells_relations: false };
 }
 
 /// Writes events for clients. Cheap to clone.
@@ -49,6 +56,7 @@ impl EventForm {
 pub struct ClientEvents {
     storage: Storage,
     states: RoomStates,
+    bundles: Bundles,
     clock: Clock,
 }
 
@@ -58,6 +66,35 @@ struct UnsignedParts {
     transaction_id: Option<String>,
     replaced: Option<Replaced>,
     redacted_because: Option<Box<RawValue>>,
+    relations: Option<Box<RawValue>>,
+}
+
+/// `m.relations` of `unsigned`.
+#[derive(Serialize)]
+struct RelationsBundle {
+    #[serde(rename = "m.replace", skip_serializing_if = "Option::is_none")]
+    edit: Option<Box<RawValue>>,
+    #[serde(rename = "m.thread", skip_serializing_if = "Option::is_none")]
+    thread: Option<ThreadBundle>,
+    #[serde(rename = "m.reference", skip_serializing_if = "Option::is_none")]
+    references: Option<References>,
+}
+
+#[derive(Serialize)]
+struct ThreadBundle {
+    latest_event: Box<RawValue>,
+    count: u64,
+    current_user_participated: bool,
+}
+
+#[derive(Serialize)]
+struct References {
+    chunk: Vec<Reference>,
+}
+
+#[derive(Serialize)]
+struct Reference {
+    event_id: OwnedEventId,
 }
 
 /// The state event that an event replaced.
@@ -70,7 +107,7 @@ struct Replaced {
 impl ClientEvents {
     /// Over the rooms' states; `clock` tells the age of events.
     pub fn new(storage: Storage, states: RoomStates, clock: Clock) -> Self {
-        Self { storage, states, clock }
+        Self { bundles: Bundles::new(storage.clone()), storage, states, clock }
     }
 
     /// One event for the viewer of `view`.
@@ -84,6 +121,7 @@ impl ClientEvents {
             transaction_id: self.transaction_id(view, event)?,
             replaced: if form.tells_replaced { self.replaced(view, event)? } else { None },
             redacted_because: self.redacted_because(view, event)?,
+            relations: if form.tells_relations { self.relations(view, event, form)? } else { None },
         };
         let prev_content = match parts.replaced.as_ref().and_then(|replaced| replaced.event.as_ref()) {
             Some(previous) => {
@@ -101,7 +139,7 @@ impl ClientEvents {
             prev_sender: parts.previous_sender(),
             replaces_state: parts.replaced.as_ref().map(|replaced| &*replaced.event_id),
             redacted_because: parts.redacted_because.as_deref(),
-            relations: None,
+            relations: parts.relations.as_deref(),
         };
         client_event(event.event(), form.format, &unsigned)
             .map(Raw::from_json)
@@ -154,6 +192,37 @@ impl ClientEvents {
             event_id: self.storage.event_id(short)?,
             event: seen.map(|seen| seen.stored().event.clone()),
         }))
+    }
+
+    /// What is told of the event's relations. The newest event of a thread is told with its edit; an edit has
+    /// nothing more to tell.
+    fn relations(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+        form: EventForm,
+    ) -> Result<Option<Box<RawValue>>, RoomError> {
+        let Some(bundle) = self.bundles.of(view, event)? else { return Ok(None) };
+        let plain = EventForm { tells_relations: false, ..form };
+        let edit = bundle.edit.map(|edit| self.write::<()>(view, &edit, plain)).transpose()?;
+        let thread = match bundle.thread {
+            Some(thread) => Some(ThreadBundle {
+                latest_event: self.write::<()>(view, &thread.latest, form)?.into_json(),
+                count: thread.events,
+                current_user_participated: thread.participated,
+            }),
+            None => None,
+        };
+        let references = bundle.references.into_iter().map(|event_id| Reference { event_id }).collect();
+        let told = RelationsBundle {
+            edit: edit.map(Raw::into_json),
+            thread,
+            references: Some(References { chunk: references }).filter(|it| !it.chunk.is_empty()),
+        };
+        if told.edit.is_none() && told.thread.is_none() && told.references.is_none() {
+            return Ok(None);
+        }
+        serde_json::value::to_raw_value(&told).map(Some).map_err(|source| corrupt(event.event(), source))
     }
 
     fn redacted_because(

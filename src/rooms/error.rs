@@ -110,6 +110,12 @@ pub enum RoomError {
     /// The alias does not name the room.
     #[error("the alias {0} does not point to this room")]
     BadAlias(OwnedRoomAliasId),
+    /// The same user has reacted in the same way before.
+    #[error("you have reacted to this event in the same way already")]
+    DuplicateAnnotation,
+    /// A thread can't start from an event that relates to another one.
+    #[error("a thread can't start from an event that relates to another event")]
+    ThreadOfChild,
     /// A room with this id is there already: in versions 12 and up, the same user asked for the same room
     /// in the same millisecond.
     #[error("room {0} exists already")]

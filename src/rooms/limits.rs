@@ -127,3 +127,29 @@ pub const OUTLIERS_PER_STEP: usize = 200;
 
 /// Events taken in at once of those that another server answers to a request for history.
 pub const BACKFILLED_EVENTS_MAX: usize = 500;
+
+/// Steps of relations that are followed to find what relates to an event indirectly: the spec's advice.
+pub const RELATION_DEPTH_MAX: u8 = 3;
+
+/// The longest `rel_type` that makes a relation, in bytes: it stands in each row.
+pub const REL_TYPE_BYTES_MAX: usize = 255;
+
+/// Rows that are looked at when an event in the middle of relations comes or goes: bounds the transaction.
+pub const RELATIONS_MOVED_MAX: usize = 1_000;
+
+/// Newest edits of an event that are remembered with it: as many may be redacted one after the other before
+/// older ones are forgotten.
+pub const EDITS_SUMMED_MAX: usize = 8;
+
+/// References that are told with an event, the oldest first.
+pub const REFERENCES_TOLD_MAX: usize = 100;
+
+/// Relations that a request answers when it asks for no number.
+pub const RELATIONS_PAGE_DEFAULT: usize = 30;
+
+/// Relations or threads in one page.
+pub const RELATIONS_PAGE_MAX: usize = 100;
+
+/// Ignored users whose events are taken off the count of a thread: each costs a read wherever its root is
+/// shown.
+pub const IGNORED_USERS_COUNTED_MAX: usize = 50;

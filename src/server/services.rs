@@ -14,8 +14,8 @@ use crate::{
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
-        Permissions, Receipts, ReceivedEvents, Resident, RoomCreator, RoomDirectory, RoomError, RoomIndex,
-        RoomServers, RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
+        Permissions, Receipts, ReceivedEvents, Relations, Resident, RoomCreator, RoomDirectory, RoomError,
+        RoomIndex, RoomServers, RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
@@ -229,6 +229,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
             client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
             server: config.well_known.server.clone(),
         },
+        relations: Relations::new(storage.clone(), readers.timelines.clone()),
         client_events,
         members: Members::new(
             storage.clone(),

@@ -64,7 +64,9 @@ impl ShortStateKeyId {
 }
 
 /// An event's place in its room's timeline: live events count up from 1, backfilled ones down from -1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct TimelineKey(pub i64);
 

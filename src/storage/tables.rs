@@ -18,7 +18,8 @@ use super::{
     records::{
         AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
         KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
-        ReceiptRow, RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        ReceiptRow, RelationRow, RelationSummary, RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord,
+        UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -127,6 +128,16 @@ tables! {
     /// Events that a room's history names and this server has not got, with the event that names each: where
     /// history can be fetched from other servers.
     44 MISSING_EVENTS in Timeline: (ShortRoomId, ShortEventId) => ShortEventId;
+    /// What relates to an event: the event, the place and id of what relates to it, directly or indirectly.
+    47 RELATIONS in Timeline: (ShortEventId, TimelineKey, ShortEventId) => RelationRow;
+    /// What is told of an event's relations wherever the event is shown.
+    48 RELATION_SUMMARIES in Timeline: ShortEventId => RelationSummary;
+    /// How many events each user has in a thread, by its root.
+    49 THREAD_PARTICIPANTS in Timeline: (ShortEventId, ShortUserId) => u64;
+    /// A room's threads by the place of their newest event: the root.
+    50 THREADS in Timeline: (ShortRoomId, TimelineKey) => ShortEventId;
+    /// Reactions by event, user, and a hash of what type and key they have.
+    51 ANNOTATIONS in Timeline: (ShortEventId, ShortUserId, [u8; 16]) => ShortEventId;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

@@ -12,6 +12,7 @@ mod error;
 mod filters;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod ignored_users;
 pub mod keys;
 mod last_seen;
 pub mod limits;
@@ -34,6 +35,7 @@ pub use clock::{Clock, ManualClock};
 pub use devices::{Device, Devices};
 pub use error::UserError;
 pub use filters::Filters;
+pub use ignored_users::ignored_users;
 pub use keys::EncryptionKeys;
 pub use last_seen::LastSeen;
 pub use login_tokens::{LoginToken, LoginTokens};

@@ -18,6 +18,7 @@ mod openid;
 mod profile;
 mod push_rules;
 mod receipt;
+mod relations;
 mod room;
 #[cfg(test)]
 mod room_read_tests;
@@ -48,6 +49,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = members::routes(routes);
     routes = membership::routes(routes);
     routes = receipt::routes(routes);
+    routes = relations::routes(routes);
     routes = room::routes(routes);
     routes = send::routes(routes);
     routes = openid::routes(routes);

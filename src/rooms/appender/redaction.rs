@@ -7,7 +7,7 @@ use ruma::room_version_rules::RoomVersionRules;
 use super::{Draft, RoomBatch};
 use crate::{
     matrix::{event::Event, redaction::redact},
-    rooms::{EventStore, RoomError, StoredEvent},
+    rooms::{EventStore, RoomError, StoredEvent, event_indices},
     storage::{
         Read, ShortEventId, StorageError, Transaction,
         records::{EventMeta, EventStatus},
@@ -86,6 +86,7 @@ impl Redaction {
             let key = format!("{:?}", self.target);
             return Err(StorageError::Missing { table: EVENT_META.info.name, key });
         };
+        event_indices::remove(transaction, self.target, &meta)?;
         let meta = EventMeta { redacted_by: meta.redacted_by.or(Some(redaction)), ..meta };
         transaction.put(&EVENT_META, &self.target, &meta);
         transaction.put(&EVENT_JSON, &self.target, &self.redacted.json().as_bytes().to_vec());

@@ -8,7 +8,7 @@ use ruma::ServerName;
 use super::{Appended, membership_rows::MembershipChange, redaction::Redaction, stripped_state};
 use crate::{
     matrix::event::Event,
-    rooms::{EventStore, RoomError, RoomStates, resolution::index_event},
+    rooms::{EventStore, RoomError, RoomStates, event_indices, resolution::index_event},
     state::tree::StateRoot,
     storage::{
         Read, ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey, Transaction,
@@ -58,6 +58,7 @@ impl RoomRows<'_> {
         if head.state != meta.state_before {
             rows.put(&FORKED_STATES, &(self.room, timeline), &head.state);
         }
+        event_indices::add(rows, self.room, short, timeline, event)?;
         if let Some(redaction) = redaction {
             redaction.write(rows, short)?;
         }

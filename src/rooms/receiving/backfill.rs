@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     matrix::event::Event,
-    rooms::{RoomError, limits},
+    rooms::{RoomError, event_indices, limits},
     state::tree::StateRoot,
     storage::{
         Read, ShortEventId, StreamPosition, TimelineKey,
@@ -206,6 +206,9 @@ impl ReceivedEvents {
                 let key = TimelineKey(head.oldest.0.min(0) - 1);
                 rows.put(&EVENT_META, &short, &EventMeta { timeline: Some(key), ..meta });
                 rows.put(&TIMELINE, &(room.room, key), &(short, StreamPosition(0)));
+                if meta.redacted_by.is_none() {
+                    event_indices::add(rows, room.room, short, key, event)?;
+                }
                 head.oldest = key;
                 appended += 1;
             }

@@ -14,9 +14,25 @@ use crate::{
         event::Event,
         power_levels::{LevelField, MalformedLevels, PowerLevels},
     },
-    rooms::RoomError,
+    rooms::{
+        Appender, RoomError,
+        relations::{Relation, is_annotated, is_thread_of_a_child},
+    },
     storage::{Read, ShortRoomId, Storage, tables::ALIASES},
 };
+
+/// Refuses a second reaction that says the same as the first, and a thread off an event that relates to
+/// another one.
+pub(super) fn check_relation(appender: &Appender, event: &Event) -> Result<(), RoomError> {
+    let Some(relation) = Relation::of(event) else { return Ok(()) };
+    if is_annotated(appender.storage(), event.sender(), event.event_type(), &relation)? {
+        return Err(RoomError::DuplicateAnnotation);
+    }
+    if is_thread_of_a_child(appender.events(), &relation)? {
+        return Err(RoomError::ThreadOfChild);
+    }
+    Ok(())
+}
 
 /// New aliases must be aliases, and name this room; those of `held`, which `event` replaces, are not looked
 /// at.

@@ -86,6 +86,7 @@ impl EventSender {
             return Ok(sent);
         }
         let event = batch.push(draft)?;
+        checks::check_relation(&self.appender, &event)?;
         batch.commit(Some(transaction))?;
         Ok(event.event_id().to_owned())
     }

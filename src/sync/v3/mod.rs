@@ -19,12 +19,12 @@ use super::{
     summary::Summaries, window::Windows,
 };
 use crate::{
-    push::{PushRules, UnreadCounts, ignored_users},
+    push::{PushRules, UnreadCounts},
     rooms::{
         ClientEvents, EventStore, RoomIndex, RoomStates, SyncToken, Timelines, Typing, Viewer, Visibility,
     },
     storage::{Storage, StreamPosition},
-    users::{EncryptionKeys, Filters, ToDevice},
+    users::{EncryptionKeys, Filters, ToDevice, ignored_users},
 };
 
 /// What sync v3 reads from.

@@ -8,4 +8,5 @@ mod history;
 mod membership;
 mod messages;
 mod redaction;
+mod relations;
 mod state;

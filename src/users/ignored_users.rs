@@ -5,10 +5,8 @@ use std::collections::HashSet;
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
 
-use crate::{
-    storage::{Read, ShortUserId, StorageError},
-    users::AccountData,
-};
+use super::AccountData;
+use crate::storage::{Read, ShortUserId, StorageError};
 
 #[derive(Deserialize)]
 struct IgnoredUserList {

@@ -1,0 +1,29 @@
+//! Indices over what events say, written in the transaction that gives an event its place in a room's
+//! timeline, whoever sent it, and unwritten by the one that redacts it. Each costs a fixed number of rows.
+
+use super::{RoomError, relations};
+use crate::{
+    matrix::event::Event,
+    storage::{ShortEventId, ShortRoomId, StorageError, TimelineKey, Transaction, records::EventMeta},
+};
+
+/// Adds an accepted event that has just been given a place in its room's timeline.
+pub(super) fn add(
+    rows: &mut Transaction<'_>,
+    room: ShortRoomId,
+    short: ShortEventId,
+    key: TimelineKey,
+    event: &Event,
+) -> Result<(), RoomError> {
+    Ok(relations::index::add(rows, room, short, key, event)?)
+}
+
+/// Removes what an event said that is being redacted; while the store still has its text.
+pub(super) fn remove(
+    rows: &mut Transaction<'_>,
+    short: ShortEventId,
+    meta: &EventMeta,
+) -> Result<(), StorageError> {
+    let Some(key) = meta.timeline else { return Ok(()) };
+    relations::index::remove(rows, meta, short, key)
+}
