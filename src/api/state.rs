@@ -15,7 +15,7 @@ use crate::{
         Resident, RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
     },
     storage::Storage,
-    sync::{DeviceLists, Notifier, v3::SyncV3},
+    sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
         AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Profiles,
         Sessions, SharedSecret, ToDevice, Uiaa,
@@ -121,6 +121,8 @@ api_state! {
     device_lists: DeviceLists,
     /// Sync v3.
     sync_v3: SyncV3,
+    /// Simplified sliding sync.
+    sliding_sync: SlidingSync,
     /// Wakes waiting syncs.
     notifier: Notifier,
 }

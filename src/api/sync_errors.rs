@@ -9,7 +9,13 @@ use crate::{push::PushError, rooms::RoomError, sync::SyncError};
 impl From<SyncError> for ApiError {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::UnknownFilter(_) => Self::invalid_param(error.to_string()),
+            SyncError::UnknownFilter(_) | SyncError::TooMuchAsked { .. } | SyncError::InvalidRange => {
+                Self::invalid_param(error.to_string())
+            }
+            SyncError::UnknownPosition => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorKind::UnknownPos, error.to_string())
+            }
+            SyncError::NoRandomness => Self::internal(error),
             SyncError::Storage(error) | SyncError::Room(RoomError::Storage(error)) => error.into(),
             SyncError::Room(error) => Self::internal(error),
             SyncError::Json(error) => Self::internal(error),

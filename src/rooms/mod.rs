@@ -4,6 +4,7 @@
 //! (records, heads, memberships by room and user). Everything that changes a room's graph goes through the
 //! [`Appender`], one writer a room. Nothing here speaks HTTP.
 
+mod activity;
 mod aliases;
 pub mod appender;
 pub mod changes;
@@ -81,7 +82,7 @@ pub use state_history::StateHistory;
 pub use states::{RoomStates, StateDifference};
 pub use threads::{is_in_thread, thread_root};
 pub use timeline::{Context, Page, PageRequest, Timelines};
-pub use tokens::{PaginationToken, SyncToken};
+pub use tokens::{PaginationToken, SlidingToken, SyncToken};
 pub use typing::Typing;
 pub use viewer::Viewer;
 pub use visibility::{DUMMY_EVENT, History, RoomView, Visibility, VisibleEvent, membership_of};

@@ -79,6 +79,13 @@ impl RoomsFixture {
         self.create(NewRoom { preset: Some(Preset::PublicChat), ..NewRoom::by(creator.to_owned()) })
     }
 
+    /// A new room that anybody may join, of a type.
+    pub(crate) fn room_of_type(&self, creator: &UserId, room_type: &str) -> OwnedRoomId {
+        let creation_content = content(json!({"type": room_type}));
+        let preset = Some(Preset::PublicChat);
+        self.create(NewRoom { preset, creation_content, ..NewRoom::by(creator.to_owned()) })
+    }
+
     /// A new room.
     pub(crate) fn create(&self, new: NewRoom) -> OwnedRoomId {
         self.clock.advance_ms(1);

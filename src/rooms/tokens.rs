@@ -12,7 +12,7 @@ use crate::storage::{StreamPosition, TimelineKey};
 
 /// A `next_batch` of sync: `s<position>_<typing serial>`, with `_<position>` after it while there are more
 /// to-device messages than one answer holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SyncToken {
     /// Everything up to and including this position has been told.
     pub position: StreamPosition,
@@ -52,6 +52,42 @@ impl FromStr for SyncToken {
     }
 }
 
+/// A `pos` of sliding sync: `s<position>_<typing serial>_<connection>_<answer>`. The first half is a sync
+/// token, so that it says where to go on reading a room; the second says which answer of which connection it
+/// came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlidingToken {
+    /// What has been told.
+    pub told: SyncToken,
+    /// The connection, a random number.
+    pub connection: u64,
+    /// The answer's number within the connection, from 1.
+    pub answer: u64,
+}
+
+impl fmt::Display for SlidingToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.told, self.connection, self.answer)
+    }
+}
+
+impl FromStr for SlidingToken {
+    type Err = ReadError;
+
+    fn from_str(text: &str) -> Result<Self, ReadError> {
+        let parts = || {
+            let (rest, answer) = text.rsplit_once('_')?;
+            let (told, connection) = rest.rsplit_once('_')?;
+            Some(Self {
+                told: told.parse().ok()?,
+                connection: connection.parse().ok()?,
+                answer: answer.parse().ok()?,
+            })
+        };
+        parts().ok_or_else(|| ReadError::InvalidToken(text.to_owned()))
+    }
+}
+
 /// A place in a room's timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaginationToken {
@@ -86,7 +122,9 @@ impl FromStr for PaginationToken {
                 .parse()
                 .map(|key| Self::Before(TimelineKey(key)))
                 .map_err(|_| ReadError::InvalidToken(text.to_owned())),
-            None => text.parse().map(Self::Sync),
+            None => {
+                text.parse().or_else(|_| text.parse::<SlidingToken>().map(|token| token.told)).map(Self::Sync)
+            }
         }
     }
 }
@@ -113,6 +151,17 @@ mod tests {
             if let Ok(token) = text.parse::<PaginationToken>() {
                 prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
             }
+        }
+
+        #[test]
+        fn tokens_of_sliding_sync_round_trip_and_are_places_in_a_room(
+            position: u64, typing: u64, connection: u64, answer: u64,
+        ) {
+            let told = SyncToken::new(StreamPosition(position), typing);
+            let token = SlidingToken { told, connection, answer };
+            prop_assert_eq!(token.to_string().parse::<SlidingToken>().unwrap(), token);
+            prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), PaginationToken::Sync(told));
+            prop_assert!(token.to_string().parse::<SyncToken>().is_err());
         }
     }
 

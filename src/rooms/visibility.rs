@@ -209,6 +209,11 @@ impl RoomView<'_> {
         self.stay == Stay::Now
     }
 
+    /// True when the viewer is joined, or was and has not forgotten the room, as far as this server can tell.
+    pub fn was_joined(&self) -> bool {
+        self.stay != Stay::Never
+    }
+
     /// True when the viewer may read something of the room: as a member, as somebody who was one (and has
     /// not forgotten the room), or because the room is world-readable now.
     pub fn may_read(&self) -> Result<bool, RoomError> {

@@ -20,6 +20,7 @@ use crate::{
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
         Notifier,
+        sliding::SlidingSync,
         v3::{SyncSources, SyncV3},
     },
     users::{
@@ -214,6 +215,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         notifier: start_notifier(storage, &typing)?,
         rate_limiter,
         push_rules,
+        sliding_sync: SlidingSync::new(sync_v3.clone()),
         to_device,
         encryption_keys,
         device_lists: sync_v3.device_lists().clone(),

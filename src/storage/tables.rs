@@ -2,10 +2,7 @@
 //!
 //! A table's number is the first byte of its keys and is never reused. Numbers are given by subject: 0–19
 //! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation,
-//! 180–189 media. A new table needs
-//! a line here and, when it changes what an older database holds, a migration.
-//! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation.
-//! A new table needs a line here and, when it changes what an older database holds, a migration.
+//! 180–189 media. A new table needs a line here and, when it changes what an older database holds, a migration.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +15,8 @@ use super::{
     records::{
         AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
         KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
-        ReceiptRow, RelationRow, RelationSummary, RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord,
-        UnreadRow, UrlPreviewRecord,
+        ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord, ServerKeysRecord,
+        ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -195,6 +192,8 @@ tables! {
     104 RECEIPT_POSITIONS in Timeline: (ShortRoomId, ShortUserId, ReceiptKind, String) => StreamPosition;
     /// How far each local user has read a room regardless of threads, by receipts of either kind.
     105 READ_UP_TO in Timeline: (ShortUserId, ShortRoomId) => TimelineKey;
+    /// When something last happened in each room, as lists of rooms are ordered by it.
+    106 ROOM_ACTIVITY in Index: ShortRoomId => RoomActivity;
 
     /// What each user has not read of a room, as far as it was counted.
     130 UNREAD in Users: (ShortUserId, ShortRoomId) => UnreadRow;

@@ -8,6 +8,23 @@ pub enum SyncError {
     /// The filter id is not one of the user's.
     #[error("there is no filter {0}")]
     UnknownFilter(String),
+    /// The connection was forgotten, or the position is none of its last two.
+    #[error("the position is not known; start the connection anew")]
+    UnknownPosition,
+    /// More than this server works through for one request.
+    #[error("more than {max} {what}")]
+    TooMuchAsked {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much may be.
+        max: usize,
+    },
+    /// A range ends before it starts.
+    #[error("a range ends before it starts")]
+    InvalidRange,
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
     /// A room could not be read.
     #[error(transparent)]
     Room(#[from] RoomError),

@@ -52,3 +52,42 @@ pub const UNENCRYPTED_MEMBERS_TOLD_MAX: u64 = 1_000;
 /// Users looked at in one answer who may share no room with the viewer any more. Those beyond are not told to have
 /// left, which is harmless: they are told as changed when they come back.
 pub const LEFT_USERS_EXAMINED_MAX: usize = 2_000;
+
+/// Bytes of a `conn_id`: clients send it with every request, and it is part of a key.
+pub const CONNECTION_ID_BYTES_MAX: usize = 64;
+
+/// Lists of one sliding-sync request (MSC4186).
+pub const LISTS_MAX: usize = 100;
+
+/// Ranges of one list: each place of each is looked at.
+pub const RANGES_MAX: usize = 20;
+
+/// Single rooms of one sliding-sync request (MSC4186).
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+
+/// Entries of a `required_state`: each is looked for in each room.
+pub const REQUIRED_STATE_MAX: usize = 200;
+
+/// Most events in a room's timeline in sliding sync, where many rooms stand in one answer.
+pub const SLIDING_TIMELINE_MAX: usize = 100;
+
+/// What a connection is counted with that has told nothing: its entries in the tables, locks and strings.
+pub const CONNECTION_BYTES: usize = 512;
+
+/// Bytes of all connections together, about 150 a room that was told: 100,000 rooms. Who is forgotten starts anew.
+pub const CONNECTIONS_BYTES_MAX: usize = 16 << 20;
+
+/// Connections of one device: Element X has two, and one more for each notification it looks up.
+pub const CONNECTIONS_PER_DEVICE_MAX: usize = 16;
+
+/// Wanted states of one connection that its rooms share. More only cost memory.
+pub const REQUIRED_STATES_SHARED_MAX: usize = 64;
+
+/// Lazily loaded members remembered of one room of a connection; with more, some are told again.
+pub const SLIDING_MEMBERS_KNOWN_MAX: usize = 100;
+
+/// Bytes of the orders of users' rooms, about 100 a room. Who is forgotten is read again.
+pub const USER_ROOMS_BYTES_MAX: usize = 8 << 20;
+
+/// Spaces whose children are kept in memory for one user's filters.
+pub const SPACES_REMEMBERED_MAX: usize = 64;

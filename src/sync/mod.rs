@@ -2,7 +2,8 @@
 //!
 //! The parts that any kind of sync needs stand here: the [`Notifier`] that wakes waiting clients, a room's
 //! [timeline window](window), [changes of state](state_changes), [lazily loaded members](LazyMembers),
-//! [summaries](summary), a user's [changed rooms](changed_rooms). [`v3`] makes `GET /sync` of them. An
+//! [summaries](summary), a user's [changed rooms](changed_rooms). [`v3`] makes `GET /sync` of them, [`sliding`] simplified
+//! sliding sync. An
 //! incremental sync visits what changed since its token and nothing else: never a user's rooms, never a
 //! room's members, unless the client asks for members. Nothing here changes what it tells about.
 
@@ -17,6 +18,7 @@ mod lazy_members;
 pub mod limits;
 mod notifier;
 mod present;
+pub mod sliding;
 pub mod state_changes;
 pub mod summary;
 #[cfg(test)]

@@ -6,13 +6,14 @@ use ruma::UserId;
 use serde_json::{Value, json};
 
 use super::{
-    Notifier, SyncFilter,
+    Notifier, SyncError, SyncFilter,
+    sliding::{SlidingRequest, SlidingSync},
     v3::{SyncRequest, SyncSources, SyncV3, response::StateUpTo},
 };
 pub(crate) use crate::push::testing::people;
 use crate::{
     push::testing::PushFixture,
-    rooms::{ClientEvents, SyncToken, Typing},
+    rooms::{ClientEvents, SlidingToken, SyncToken, Typing, Viewer},
     users::{Clock, EncryptionKeys, Filters, ToDevice},
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct SyncFixture {
     pub(crate) typing: Typing,
     pub(crate) notifier: Notifier,
     pub(crate) sync: SyncV3,
+    pub(crate) sliding: SlidingSync,
 }
 
 impl Deref for SyncFixture {
@@ -56,7 +58,8 @@ impl SyncFixture {
             unread: push.unread.clone(),
             storage,
         });
-        Self { push, typing, notifier, sync }
+        let sliding = SlidingSync::new(sync.clone());
+        Self { push, typing, notifier, sync, sliding }
     }
 
     /// A request with a filter.
@@ -108,4 +111,43 @@ pub(crate) fn nothing_new(token: &SyncToken) -> Value {
         "next_batch": token.to_string(), "device_one_time_keys_count": {"signed_curve25519": 0},
         "device_unused_fallback_key_types": [],
     })
+}
+
+/// A client of sliding sync: one connection.
+pub(crate) struct SlidingClient {
+    viewer: Viewer,
+    pub(crate) pos: Option<SlidingToken>,
+    pub(crate) body: Value,
+}
+
+impl SlidingClient {
+    /// A connection that has not begun, with what its requests say.
+    pub(crate) fn new(server: &SyncFixture, user: &UserId, body: Value) -> Self {
+        Self { viewer: server.viewer(user), pos: None, body }
+    }
+
+    /// The answer to the next request, as JSON; its position is taken up.
+    pub(crate) fn sync(&mut self, server: &SyncFixture) -> Value {
+        let answer = self.try_sync(server).unwrap();
+        self.pos = Some(answer["pos"].as_str().unwrap().parse().unwrap());
+        answer
+    }
+
+    /// The answer to the next request, whose position is lost on the way.
+    pub(crate) fn try_sync(&self, server: &SyncFixture) -> Result<Value, SyncError> {
+        server.storage.durable_blocking().unwrap();
+        let body = serde_json::from_value(self.body.clone()).unwrap();
+        let request = SlidingRequest { viewer: self.viewer.clone(), pos: self.pos, body };
+        let turn = server.sliding.begin(request)?;
+        let answer = server.sliding.answer(&turn)?;
+        let told = serde_json::to_value(&answer.response).unwrap();
+        let is_empty = |part: &str| told[part].as_object().is_some_and(serde_json::Map::is_empty);
+        assert!(answer.is_news || (is_empty("rooms") && is_empty("extensions")), "it is news: {told:#}");
+        Ok(told)
+    }
+}
+
+/// The bodies (or else types) of events.
+pub(crate) fn names(events: &Value) -> Vec<String> {
+    shown(&json!({"events": events}))
 }

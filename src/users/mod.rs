@@ -43,6 +43,7 @@ pub use openid_tokens::{OpenIdToken, OpenIdTokens};
 pub use passwords::Passwords;
 pub use profiles::{Profile, ProfileChange, Profiles};
 pub use registration::RegistrationPolicy;
+pub use secrets::random_bytes;
 pub use sessions::{AccessToken, NewDevice, Session, Sessions, StartedSession};
 pub use shared_secret::{SharedSecret, SignedRegistration};
 pub use to_device::ToDevice;

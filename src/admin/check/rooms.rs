@@ -7,7 +7,9 @@ use crate::{
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, StreamPosition, TimelineKey,
         records::{EventMeta, RoomHead},
-        tables::{COUNTERS, ROOM_CHANGE_POSITIONS, ROOM_CHANGES, ROOMS, STATE_NODES, TIMELINE},
+        tables::{
+            COUNTERS, ROOM_ACTIVITY, ROOM_CHANGE_POSITIONS, ROOM_CHANGES, ROOMS, STATE_NODES, TIMELINE,
+        },
     },
 };
 
@@ -73,6 +75,11 @@ impl Checker<'_> {
             }
             previous = Some(Previous { key, event, position, state_after });
         }
+        let activity = self.storage.get(&ROOM_ACTIVITY, &room)?.unwrap_or_default().newest;
+        let newest = previous.as_ref().filter(|newest| newest.key.0 > 0);
+        report.expect(newest.is_none_or(|newest| newest.position == activity), || {
+            format!("room {name}: lists of rooms are not ordered by its newest event")
+        });
         let newest = previous.as_ref().map_or(TimelineKey(0), |previous| previous.key);
         report.expect(newest == head.newest, || {
             format!("room {name}: its head ends at {:?}, its timeline at {newest:?}", head.newest)

@@ -8,7 +8,7 @@ use ruma::ServerName;
 use super::{Appended, membership_rows::MembershipChange, redaction::Redaction, stripped_state};
 use crate::{
     matrix::event::Event,
-    rooms::{EventStore, RoomError, RoomStates, event_indices, resolution::index_event},
+    rooms::{EventStore, RoomError, RoomStates, activity, event_indices, resolution::index_event},
     state::tree::StateRoot,
     storage::{
         Read, ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey, Transaction,
@@ -55,6 +55,7 @@ impl RoomRows<'_> {
         };
         Self::write_event(rows, short, event, &meta)?;
         rows.put(&TIMELINE, &(self.room, timeline), &(short, position));
+        activity::note_event(rows, self.room, event.event_type(), position)?;
         if head.state != meta.state_before {
             rows.put(&FORKED_STATES, &(self.room, timeline), &head.state);
         }

@@ -1,5 +1,6 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
+mod activity;
 mod encryption;
 mod inbound;
 mod media;
@@ -10,6 +11,7 @@ mod rooms;
 mod servers;
 mod users;
 
+pub use activity::{RoomActivity, RoomKind};
 pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};

@@ -149,10 +149,24 @@ impl SyncV3 {
         }
     }
 
+    /// What it reads from.
+    pub(crate) fn sources(&self) -> &SyncSources {
+        &self.inner.sources
+    }
+
     /// Which rooms changed for whom.
-    #[cfg(test)]
     pub(crate) fn changed_rooms(&self) -> &ChangedRooms {
         &self.inner.changed
+    }
+
+    /// Parts of timelines.
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.inner.windows
+    }
+
+    /// Rooms in short.
+    pub(crate) fn summaries(&self) -> &Summaries {
+        &self.inner.summaries
     }
 
     /// What happened since the request's token, up to now. Never waits.

@@ -6,5 +6,6 @@ mod incremental;
 mod initial;
 mod lazy;
 mod long_poll;
+mod sliding;
 mod state_after;
 mod unread;

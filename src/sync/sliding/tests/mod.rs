@@ -1,0 +1,6 @@
+mod connections;
+mod extensions;
+mod filters;
+mod lists;
+mod model;
+mod rooms;
