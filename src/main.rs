@@ -37,11 +37,37 @@ struct CommandLine {
 enum Command {
     /// Print an example configuration with every option
     ExampleConfig,
+    /// Register bridges and bots, and list those there are; the server may run
+    Appservice {
+        #[command(subcommand)]
+        command: AppserviceCommand,
+    },
     /// Verify everything in the database; the server must be stopped
     Check {
         /// Rebuild what can be derived from the events where it disagrees with them
         #[arg(long)]
         repair: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AppserviceCommand {
+    /// Register an application service by its registration file
+    Register {
+        /// The file, as the bridge has made it
+        file: PathBuf,
+    },
+    /// List the application services
+    List,
+    /// Show what is known of an application service
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Remove an application service
+    Unregister {
+        /// Its id
+        id: String,
     },
 }
 
@@ -58,6 +84,7 @@ fn main() -> ExitCode {
 fn run(command_line: CommandLine) -> Result<ExitCode, Box<dyn Error>> {
     match command_line.command {
         Some(Command::ExampleConfig) => say(io::stdout(), &example_toml()),
+        Some(Command::Appservice { command }) => appservice(command_line.config, &command)?,
         Some(Command::Check { repair }) => return check(command_line.config, repair),
         None => serve(command_line.config)?,
     }
@@ -75,6 +102,20 @@ fn serve(config_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     };
     logging::init(&config.log)?;
     Ok(server::run(*config)?)
+}
+
+/// Works on the folder of registrations, which a running server follows.
+fn appservice(config_file: Option<PathBuf>, command: &AppserviceCommand) -> Result<(), Box<dyn Error>> {
+    let (Found::Config(config) | Found::TryOut(_, config)) = find_config(config_file)?;
+    let folder = admin::appservices::AppserviceFolder::new(config.registrations_dir)?;
+    let done = match command {
+        AppserviceCommand::Register { file } => folder.register(file)?,
+        AppserviceCommand::List => folder.list()?,
+        AppserviceCommand::Show { id } => folder.show(id)?,
+        AppserviceCommand::Unregister { id } => folder.unregister(id)?,
+    };
+    say(io::stdout(), &format!("{}\n", done.trim_end()));
+    Ok(())
 }
 
 /// Checks the database and says what is wrong; fails if anything is.

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 
 use super::{client::discovery::Advertised, serve_media::MediaFinder};
 use crate::{
+    appservices::{AppserviceQueries, Deliveries},
     federation::{FederationClient, IncomingPdus, ServerKeys, ServerPolicy},
     media::{MediaStore, Thumbnails},
     net::{RateLimiter, outbound::Outbound},
@@ -97,6 +98,10 @@ api_state! {
     client_events: ClientEvents,
     /// Who is in a room.
     members: Members,
+    /// What application services are asked.
+    appservice_queries: AppserviceQueries,
+    /// What application services are sent.
+    deliveries: Deliveries,
     /// Names of rooms.
     aliases: Aliases,
     /// The published rooms.

@@ -21,6 +21,9 @@ const ENV_PREFIX: &str = "CONDUIT_";
 /// The environment variable that names the configuration file; it is no option.
 pub const ENV_CONFIG_FILE: &str = "CONDUIT_CONFIG";
 
+/// The folder beside the configuration file that has application services' registrations, unless another is set.
+const REGISTRATIONS_FOLDER: &str = "registrations";
+
 /// How much of a wrong value a message repeats, in characters.
 const SHOWN_VALUE_CHARS_MAX: usize = 60;
 
@@ -39,7 +42,12 @@ impl Config {
             loader.read_file(path, &text);
         }
         loader.read_environment(environment);
-        loader.finish(file)
+        let mut config = loader.finish(file)?;
+        if config.registrations_dir.is_none() {
+            let folder = file.and_then(Path::parent);
+            config.registrations_dir = folder.map(|folder| folder.join(REGISTRATIONS_FOLDER));
+        }
+        Ok(config)
     }
 
     /// All keys in the order of declaration, with this configuration's values as defaults.

@@ -91,6 +91,11 @@ options! {
         /// The least number of characters that a new password must have.
         password_min_length: u64 = 8, within (1, 512);
 
+        /// The folder with the registration files (`*.yaml`) of application services: bridges and bots. If it is
+        /// not set: `registrations` beside the configuration file. Files that are added, changed or removed
+        /// there take effect at once.
+        registrations_dir: Option<PathBuf> = None, example "\"/etc/conduit/registrations\"";
+
         /// What clients and servers that only know the server's name are told.
         well_known: WellKnown = WellKnown::default();
 

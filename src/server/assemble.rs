@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::registrations::Registrations;
 use crate::{api::ApiState, media::MediaCleanup, net::Shutdown};
 
 /// How often what was learnt of devices in passing (when they were last seen) is written down.
@@ -17,8 +18,11 @@ pub struct Tasks {
 }
 
 /// Starts the tasks.
-pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
+pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutdown: &Shutdown) -> Tasks {
     let mut tasks = JoinSet::new();
+    if let Some(registrations) = registrations {
+        tasks.spawn(registrations.follow(shutdown.clone()));
+    }
     state.incoming_pdus.resume();
     tasks.spawn(MediaCleanup::new(state.media.clone()).run());
     let typing = state.typing.clone();
@@ -28,6 +32,10 @@ pub fn start_tasks(state: &ApiState, shutdown: &Shutdown) -> Tasks {
         stopping.triggered().await;
         notifier.stop();
     });
+    let (deliveries, stopping) = (state.deliveries.clone(), shutdown.clone());
+    let news = deliveries.news();
+    state.typing.on_change(move |_| news.notify_one());
+    tasks.spawn(deliveries.run(stopping));
     let (last_seen, shutdown) = (state.sessions.last_seen().clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {

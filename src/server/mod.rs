@@ -4,6 +4,7 @@
 //! It holds no protocol logic: what an endpoint does stands in `api`. A request goes listener →
 //! connection → middleware → router. The main function is [`run`].
 
+mod appservice_services;
 mod assemble;
 mod connection;
 mod federation_services;
@@ -14,6 +15,7 @@ mod middleware;
 mod open_files;
 #[cfg(test)]
 mod rate_limit_tests;
+mod registrations;
 mod runtime;
 mod serve;
 pub mod services;
@@ -29,7 +31,7 @@ use crate::{
     api,
     config::{Config, ListenAddress},
     net::Shutdown,
-    users::Clock,
+    users::{Clock, appservices::RegistrationError},
 };
 
 /// Why the server could not start or had to stop.
@@ -41,6 +43,9 @@ pub enum ServerError {
     /// An address could not be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A registration of an application service is wrong.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// The store or a service failed to start.
     #[error(transparent)]
     Services(#[from] services::StartError),
@@ -65,7 +70,8 @@ async fn run_until_stopped(config: &Config) -> Result<(), ServerError> {
     let (trigger, shutdown) = Shutdown::new();
     let clock = Clock::system();
     let state = services::build(config, &storage, &clock)?;
-    let tasks = assemble::start_tasks(&state, &shutdown);
+    let registrations = registrations::load(config, &state)?;
+    let tasks = assemble::start_tasks(&state, registrations, &shutdown);
     let router = api::router(state);
     for address in server.addresses() {
         match address {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ruma::OwnedServerName;
 
-use super::federation_services::FederationServices;
+use super::{appservice_services, federation_services::FederationServices};
 use crate::{
     api::{ApiState, client::discovery::Advertised, serve_media::MediaFinder},
     config::{self, Config},
@@ -203,7 +203,16 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
     let incoming_pdus = incoming_pdus(storage, &readers, &writers, &federation, clock)?;
+    let (appservice_queries, deliveries) = appservice_services::build(
+        storage,
+        (&readers.events, &readers.states),
+        &typing,
+        sessions.appservices(),
+        (&federation.outbound, clock),
+    );
     Ok(ApiState {
+        appservice_queries,
+        deliveries,
         thumbnails: Thumbnails::new(media.clone()),
         media_finder: MediaFinder::new(media.clone(), rate_limiter.clone()),
         media,

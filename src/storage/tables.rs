@@ -16,6 +16,9 @@ use super::{
         AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
         KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
         ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord, ServerKeysRecord,
+        AccountDataRow, AccountRecord, AppserviceDelivery, DestinationFailures, DeviceRecord, EventMeta,
+        FileHash, InboundPduRow, KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership,
+        MembershipRow, QueuedForAppservice, ReceiptKind, ReceiptRow, RoomHead, RoomRecord, ServerKeysRecord,
         ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
@@ -234,6 +237,14 @@ tables! {
     188 URL_PREVIEWS in Users: [u8; 32] => Json<UrlPreviewRecord>;
     /// Files that nothing refers to any more and that are still to be removed from disk.
     189 DOOMED_FILES in Users: FileHash => ();
+    /// The number of each application service that was ever registered, by its id.
+    200 APPSERVICE_NUMBERS in Users: String => u64;
+    /// How far the stream of changes has been handed out to application services.
+    201 APPSERVICES_ROUTED in Users: () => StreamPosition;
+    /// What waits to be sent to each application service, in order, by the service's number.
+    202 APPSERVICE_QUEUE in Stream: (u64, u64) => Json<QueuedForAppservice>;
+    /// How far each application service's queue has come, by its number.
+    203 APPSERVICE_DELIVERIES in Users: u64 => Json<AppserviceDelivery>;
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
 mod activity;
+mod appservices;
 mod encryption;
 mod inbound;
 mod media;
@@ -12,6 +13,7 @@ mod servers;
 mod users;
 
 pub use activity::{RoomActivity, RoomKind};
+pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};

@@ -13,7 +13,14 @@ use super::{
 };
 
 /// Reads all registrations of a folder, in the order of their names. No folder is no registrations.
-pub fn read(folder: &Path) -> Result<Vec<Registration>, RegistrationError> {
+pub(super) fn read(folder: &Path) -> Result<Vec<Registration>, RegistrationError> {
+    let registrations = read_files(folder)?;
+    check_unique(&registrations)?;
+    Ok(registrations.into_iter().map(|(_, registration)| registration).collect())
+}
+
+/// As [`read`], with their files, and without a look at whether they go together.
+pub fn read_files(folder: &Path) -> Result<Vec<(PathBuf, Registration)>, RegistrationError> {
     let unreadable = |source| RegistrationError::Unreadable { path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -36,12 +43,11 @@ pub fn read(folder: &Path) -> Result<Vec<Registration>, RegistrationError> {
         let registration = read_file(&path)?;
         registrations.push((path, registration));
     }
-    check_unique(&registrations)?;
-    Ok(registrations.into_iter().map(|(_, registration)| registration).collect())
+    Ok(registrations)
 }
 
 /// Whether a file of this name is read as a registration.
-pub fn is_registration(path: &Path) -> bool {
+fn is_registration(path: &Path) -> bool {
     let is_hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     !is_hidden && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
@@ -56,7 +62,7 @@ pub fn read_file(path: &Path) -> Result<Registration, RegistrationError> {
 }
 
 /// The server must tell application services apart by id and by token.
-fn check_unique(registrations: &[(PathBuf, Registration)]) -> Result<(), RegistrationError> {
+pub fn check_unique(registrations: &[(PathBuf, Registration)]) -> Result<(), RegistrationError> {
     let (mut ids, mut tokens, mut senders) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (path, registration) in registrations {
         for (field, is_new) in [

@@ -9,7 +9,7 @@
 //! [identity assertion]: https://spec.matrix.org/v1.19/application-service-api/#identity-assertion
 
 mod acting;
-mod folder;
+pub mod folder;
 mod limits;
 mod namespaces;
 mod registration;
@@ -27,7 +27,6 @@ use super::secrets::SecretHash;
 
 pub use self::{
     acting::{ActingFor, Actor},
-    folder::{is_registration, read_file},
     registration::{Registration, RegistrationError},
 };
 
@@ -185,6 +184,11 @@ impl Registered {
 }
 
 impl Appservice {
+    /// Its place in the set that it belongs to: below 256, and of use for that set only.
+    pub fn place(&self) -> usize {
+        self.number
+    }
+
     /// Whether it may act as `user`: its own user, or a local one in its namespaces.
     pub fn may_act_as(&self, registered: &Registered, user: &UserId) -> bool {
         registered.of_user(user).any(|service| service.registration.id == self.registration.id)

@@ -22,6 +22,12 @@ impl Pattern {
         Ok(Self { expression, is_exclusive })
     }
 
+    /// The expression for people.
+    pub fn describe(&self) -> String {
+        let expression = self.expression.trim_start_matches("^(?:").trim_end_matches(')');
+        format!("{expression}{}", if self.is_exclusive { " (exclusive)" } else { "" })
+    }
+
     /// A pattern that matches `text` and nothing else.
     pub fn exactly(text: &str) -> Self {
         Self { expression: format!("^(?:{})$", regex::escape(text)), is_exclusive: true }

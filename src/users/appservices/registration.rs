@@ -56,6 +56,7 @@ pub enum RegistrationError {
 
 /// An application service as its registration describes it.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 pub struct Registration {
     /// Its name, which no other application service here has.
     pub id: String,
@@ -79,6 +80,8 @@ pub struct Registration {
     pub protocols: Vec<String>,
     /// Whether it wants typing, receipts and presence (spec v1.13, MSC2409).
     pub receives_ephemeral: bool,
+    /// Whether it wants them under the name that MSC2409 had for them, too.
+    pub receives_msc2409_ephemeral: bool,
     /// Whether it wants device lists and key counts of its users (MSC3202).
     pub receives_device_changes: bool,
 }
@@ -143,6 +146,12 @@ struct Namespace {
 }
 
 impl Registration {
+    /// Its namespaces for people: the patterns of users, aliases and rooms, exclusive ones with a mark.
+    pub fn describe_namespaces(&self) -> [Vec<String>; 3] {
+        [&self.users, &self.aliases, &self.rooms]
+            .map(|patterns| patterns.iter().map(Pattern::describe).collect())
+    }
+
     /// Reads the text of the registration file `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, RegistrationError> {
         let file: File = serde_saphyr::from_str(text).map_err(|error| RegistrationError::Malformed {
@@ -165,6 +174,7 @@ impl Registration {
             protocols: file.protocols.unwrap_or_default(),
             receives_ephemeral: [file.receive_ephemeral, file.msc2409_push_ephemeral, file.push_ephemeral]
                 .contains(&Some(true)),
+            receives_msc2409_ephemeral: file.msc2409_push_ephemeral == Some(true),
             receives_device_changes: file.msc3202.unwrap_or(false),
         })
     }

@@ -1,0 +1,92 @@
+"""heisenbridge between conduit and a real IRC server: it is registered while the server runs, joins a channel,
+carries 100 messages each way, through a `kill -9` of conduit in both directions, and a change of nick, a kick and a
+quit arrive."""
+
+import sys
+import time
+from pathlib import Path
+
+import world
+
+MESSAGES = 100
+CHANNEL = "#tea"
+
+
+def main(conduit_program, bridge_program):
+    with world.temporary_world() as folder:
+        folder, running = Path(folder), []
+        try:
+            run(conduit_program, bridge_program, folder, running)
+        except BaseException:
+            world.show_logs(folder)
+            raise
+        finally:
+            for process in running:
+                process.kill()
+
+
+def run(conduit_program, bridge_program, folder, running):
+    started = time.monotonic()
+    irc = world.IrcServer(folder)
+    running.append(irc.process)
+    conduit = world.Conduit(conduit_program, folder)
+    alice = world.MatrixUser(conduit, "alice")
+
+    registration, port = folder / "heisenbridge.yaml", world.free_port()
+    bridge = [bridge_program, "--config", registration, "--listen-port", str(port)]
+    world.subprocess.run([*bridge, "--generate"], check=True, stdout=world.subprocess.DEVNULL)
+    conduit.command("appservice", "register", registration)
+    running.append(world.Process("heisenbridge", [*bridge, "-v", "-o", alice.user_id, conduit.url], folder))
+    world.wait_for("heisenbridge listens", lambda: world.answers("127.0.0.1", port))
+
+    bot = "@heisenbridge:localhost"
+    control = alice.ask("POST", "/_matrix/client/v3/createRoom", {"invite": [bot], "is_direct": True})["room_id"]
+    alice.wait("the bot joins", lambda e: e.get("state_key") == bot and e["content"].get("membership") == "join")
+    for command in ("ADDNETWORK test", f"ADDSERVER test 127.0.0.1 {irc.port}", "OPEN test"):
+        alice.say(control, command)
+    network = alice.accept_invite("the network's room", lambda state: any(e["sender"] == bot for e in state))
+    for command in ("NICK alice", "CONNECT"):
+        alice.say(network, command)
+    alice.wait("connected", lambda e: "Connected" in str(e["content"].get("body", "")))
+
+    bob = world.IrcUser(irc.port, "bob")
+    bob.send(f"JOIN {CHANNEL}")
+    alice.say(network, f"JOIN {CHANNEL}")
+    room = alice.accept_invite("the channel's room", lambda state: any(CHANNEL in str(e["content"]) for e in state))
+    bob.wait("alice joins", lambda line: line.startswith(":alice!") and " JOIN " in line)
+
+    to_irc = [f"to irc {number}" for number in range(MESSAGES)]
+    for number, text in enumerate(to_irc):
+        alice.say(room, text)
+        if number == MESSAGES // 2:
+            conduit.crash()
+    bob.wait("the last message", lambda line: line.endswith(to_irc[-1]))
+    assert bob.said(CHANNEL) == to_irc, f"once each, in order: {bob.said(CHANNEL)}"
+
+    to_matrix = [f"to matrix {number}" for number in range(MESSAGES)]
+    for number, text in enumerate(to_matrix):
+        bob.send(f"PRIVMSG {CHANNEL} :{text}")
+        if number % 10 == 9:
+            alice.wait(text, lambda event, text=text: event["content"].get("body") == text)
+        if number == MESSAGES // 2:
+            conduit.crash()
+    said = [text for text in alice.said(room) if text.startswith("to matrix")]
+    assert said == to_matrix, f"once each, in order: {said}"
+
+    bob.send("NICK robert")
+    alice.wait("robert", lambda e: e["type"] == "m.room.member" and "robert" in e.get("state_key", ""))
+    bob.send(f"KICK {CHANNEL} alice :enough")
+    alice.wait("the kick", lambda e: "enough" in str(e["content"]))
+    carol = world.IrcUser(irc.port, "carol")
+    carol.send(f"JOIN {CHANNEL}")
+    alice.say(network, f"JOIN {CHANNEL}")
+    bob.wait("alice is back", lambda line: line.startswith(":alice!") and " JOIN " in line)
+    carol.send("QUIT :bye")
+    bob.wait("the quit", lambda line: line.startswith(":carol!") and " QUIT " in line)
+    conduit.process.kill()
+    conduit.command("check")
+    print(f"heisenbridge: {MESSAGES} messages each way through two crashes, in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
