@@ -40,16 +40,21 @@ def run(conduit_program, bridge_program, folder, running):
     world.wait_for("heisenbridge listens", lambda: world.answers("127.0.0.1", port))
 
     bot = "@heisenbridge:localhost"
-    control = alice.ask("POST", "/_matrix/client/v3/createRoom", {"invite": [bot], "is_direct": True})["room_id"]
-    alice.wait("the bot joins", lambda e: e.get("state_key") == bot and e["content"].get("membership") == "join")
+    control = alice.accept_invite("the control room", lambda state: any(e["sender"] == bot for e in state))
     for command in ("ADDNETWORK test", f"ADDSERVER test 127.0.0.1 {irc.port}", "OPEN test"):
         alice.say(control, command)
     network = alice.accept_invite("the network's room", lambda state: any(e["sender"] == bot for e in state))
     for command in ("NICK alice", "CONNECT"):
         alice.say(network, command)
-    alice.wait("connected", lambda e: "Connected" in str(e["content"].get("body", "")))
-
     bob = world.IrcUser(irc.port, "bob")
+
+    def is_on_irc():
+        alice.sync()
+        bob.send("ISON alice")
+        bob.read()
+        return any(" 303 " in line and line.endswith(":alice") for line in bob.lines)
+
+    world.wait_for("alice is on IRC", is_on_irc)
     bob.send(f"JOIN {CHANNEL}")
     alice.say(network, f"JOIN {CHANNEL}")
     room = alice.accept_invite("the channel's room", lambda state: any(CHANNEL in str(e["content"]) for e in state))

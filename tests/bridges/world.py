@@ -19,10 +19,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, seen=lambda: ""):
     end = time.monotonic() + LIMIT_SECONDS
     while not (found := condition()):
-        assert time.monotonic() < end, f"not within {LIMIT_SECONDS} s: {what}"
+        assert time.monotonic() < end, f"not within {LIMIT_SECONDS} s: {what}; seen last: {seen()}"
         time.sleep(0.02)
     return found
 
@@ -175,7 +175,7 @@ class MatrixUser:
             self.sync()
             return next((event for event in self.events if matches(event)), None)
 
-        return wait_for(f"on Matrix: {what}", look)
+        return wait_for(f"on Matrix: {what}", look, lambda: [event["content"] for event in self.events[-20:]])
 
     def accept_invite(self, what, matches):
         def look():
