@@ -2,25 +2,18 @@
 //!
 //! A table's number is the first byte of its keys and is never reused. Numbers are given by subject: 0–19
 //! the store itself, 20–59 rooms, 60–99 users, 100–129 sync and receipts, 130–159 push, 160–179 federation,
-//! 180–189 media. A new table needs a line here and, when it changes what an older database holds, a migration.
+//! 180–189 media, 200–209 application services. A new table needs a line here and, when it changes what an older database holds, a migration.
 
 use std::collections::BTreeMap;
 
 use ruma::{OwnedDeviceId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName};
 use serde_json::value::RawValue;
 
+#[allow(clippy::wildcard_imports, reason = "tables hold every record there is")]
 use super::{
     codec::{CodecError, Key},
     engine::Family,
-    records::{
-        AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
-        KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
-        ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord, ServerKeysRecord,
-        AccountDataRow, AccountRecord, AppserviceDelivery, DestinationFailures, DeviceRecord, EventMeta,
-        FileHash, InboundPduRow, KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership,
-        MembershipRow, QueuedForAppservice, ReceiptKind, ReceiptRow, RoomHead, RoomRecord, ServerKeysRecord,
-        ThumbnailRecord, UnreadRow, UrlPreviewRecord,
-    },
+    records::*,
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
     },
