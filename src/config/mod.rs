@@ -14,7 +14,7 @@ mod options;
 pub mod try_out;
 mod values;
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use ruma::{OwnedServerName, RoomVersionId, server_name};
 
@@ -46,6 +46,9 @@ options! {
         /// Where to listen: any number of addresses with port, and of Unix sockets.
         listen: Vec<ListenAddress> = vec![ListenAddress::Tcp(([127, 0, 0, 1], 6167).into())],
             example "[\"127.0.0.1:6167\", \"[::1]:6167\", \"unix:/run/conduit/conduit.sock\"]";
+
+        /// Listening with TLS, for servers that reach this one without a proxy between.
+        tls: Tls = Tls::default();
 
         /// The permissions of Unix sockets among the `listen` addresses, in octal.
         unix_socket_mode: FileMode = FileMode::new(0o660);
@@ -129,6 +132,22 @@ options! {
         /// The name and port at which other servers reach this server. If it is not set, they are told
         /// nothing and use the server's name.
         server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+    }
+}
+
+options! {
+    /// Listening with TLS.
+    pub struct Tls {
+        /// Where to listen with TLS, besides `listen`. Other servers look for port 8448 unless they are told
+        /// otherwise.
+        listen: Vec<SocketAddr> = Vec::new(), example "[\"0.0.0.0:8448\", \"[::]:8448\"]";
+
+        /// The file of the certificate and those between it and its authority (PEM). It is read again
+        /// within a minute after it changed, and on SIGHUP.
+        certificate_file: Option<PathBuf> = None, example "\"/etc/conduit/certificate.pem\"";
+
+        /// The file of the certificate's private key (PEM).
+        key_file: Option<PathBuf> = None, example "\"/etc/conduit/key.pem\"";
     }
 }
 

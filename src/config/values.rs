@@ -315,6 +315,18 @@ impl TextValue for ListenAddress {
     }
 }
 
+impl TextValue for SocketAddr {
+    const ALLOWED: &'static str = "an address with port (\"0.0.0.0:8448\", \"[::]:8448\")";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
 /// A range of addresses, as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange {

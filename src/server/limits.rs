@@ -24,6 +24,12 @@ pub const BLOCKING_THREAD_IDLE: Duration = Duration::from_secs(10);
 /// pause between two requests of an HTTP/1 connection.
 pub const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// The time for a TLS handshake.
+pub const TLS_HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether the TLS certificate was renewed.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long a client may take nothing of an answer that is being sent.
 pub const ANSWER_STALLED_TIME_MAX: Duration = Duration::from_secs(60);
 

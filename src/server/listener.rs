@@ -5,8 +5,10 @@ use std::{
     net::SocketAddr,
     os::unix::{fs::PermissionsExt, net::UnixStream as StdUnixStream},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -39,6 +41,8 @@ fn hint(error: &io::Error) -> &'static str {
 pub enum Listener {
     /// On a TCP address.
     Tcp(TcpListener),
+    /// On a TCP address, with TLS.
+    Tls(TcpListener, Arc<ServerConfig>),
     /// On a Unix socket, whose file goes when the listener does.
     Unix(UnixListener, SocketFile),
 }
@@ -57,30 +61,51 @@ impl Drop for SocketFile {
 
 impl Listener {
     /// Listens on all configured addresses. Must be called within the runtime.
-    pub fn bind_all(config: &Config) -> Result<Vec<Self>, BindError> {
+    pub fn bind_all(config: &Config, tls: Option<&Arc<ServerConfig>>) -> Result<Vec<Self>, BindError> {
         let bind = |address: &ListenAddress| {
             let bound = match address {
-                ListenAddress::Tcp(address) => bind_tcp(*address),
+                ListenAddress::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
                 ListenAddress::Unix(path) => bind_unix(path, config.unix_socket_mode),
             };
             bound.map_err(|source| BindError { address: address.clone(), source })
         };
-        config.listen.iter().map(bind).collect()
+        let bind_tls = |tls: &Arc<ServerConfig>, address: SocketAddr| {
+            bind_tcp(address)
+                .map(|listener| Self::Tls(listener, tls.clone()))
+                .map_err(|source| BindError { address: ListenAddress::Tcp(address), source })
+        };
+        let plain = config.listen.iter().map(bind);
+        let secure = tls
+            .into_iter()
+            .flat_map(|tls| config.tls.listen.iter().map(move |address| bind_tls(tls, *address)));
+        plain.chain(secure).collect()
+    }
+
+    /// The URL of what is listened on, for people.
+    pub fn url(&self) -> Option<String> {
+        let scheme = match self {
+            Self::Tcp(_) => "http://",
+            Self::Tls(..) => "https://",
+            Self::Unix(..) => "",
+        };
+        self.address().map(|address| format!("{scheme}{address}"))
     }
 
     /// The address listened on; where port 0 was configured, with the port that the system chose.
     pub fn address(&self) -> Option<ListenAddress> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok().map(ListenAddress::Tcp),
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
+                listener.local_addr().ok().map(ListenAddress::Tcp)
+            }
             Self::Unix(_, file) => Some(ListenAddress::Unix(file.0.clone())),
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    Ok(Listener::Tcp(TcpListener::from_std(listener)?))
+    TcpListener::from_std(listener)
 }
 
 /// A server that was killed leaves its socket's file behind: it is removed if nobody answers there.
@@ -118,11 +143,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_in_use_is_named_with_what_to_do() {
-        let first = bind_tcp(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let first = Listener::Tcp(bind_tcp(([127, 0, 0, 1], 0).into()).expect("a free port"));
         let address = first.address().expect("its address");
         let mut config = Config::new("a.b".try_into().expect("a name"), "/nowhere".into());
         config.listen = vec![address.clone()];
-        let message = Listener::bind_all(&config).expect_err("it is in use").to_string();
+        let message = Listener::bind_all(&config, None).expect_err("it is in use").to_string();
         assert!(message.contains(&address.to_string()) && message.contains("change `listen`"), "{message}");
     }
 }

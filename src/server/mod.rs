@@ -19,17 +19,18 @@ mod registrations;
 mod runtime;
 mod serve;
 pub mod services;
+mod tls;
 mod write_guard;
 
 use std::io;
 
 use thiserror::Error;
 
-pub use self::listener::BindError;
 use self::serve::Server;
+pub use self::{listener::BindError, tls::TlsError};
 use crate::{
     api,
-    config::{Config, ListenAddress},
+    config::Config,
     net::Shutdown,
     users::{Clock, appservices::RegistrationError},
 };
@@ -43,6 +44,9 @@ pub enum ServerError {
     /// An address could not be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS can't be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A registration of an application service is wrong.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
@@ -73,11 +77,8 @@ async fn run_until_stopped(config: &Config) -> Result<(), ServerError> {
     let registrations = registrations::load(config, &state)?;
     let tasks = assemble::start_tasks(&state, registrations, &shutdown);
     let router = api::router(state);
-    for address in server.addresses() {
-        match address {
-            ListenAddress::Tcp(address) => tracing::info!("listening on http://{address}"),
-            ListenAddress::Unix(_) => tracing::info!("listening on {address}"),
-        }
+    for url in server.urls() {
+        tracing::info!("listening on {url}");
     }
     server.serve(router, trigger, shutdown, signals).await;
     tasks.stop().await;

@@ -11,15 +11,21 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{
+    ServerError,
     connection::{Protocol, serve_connection},
-    limits::{ACCEPT_RETRY_PAUSE, ANSWER_STALLED_TIME_MAX, DRAIN_TIME_MAX, REQUEST_HEAD_TIME_MAX},
-    listener::{BindError, Listener},
+    limits::{
+        ACCEPT_RETRY_PAUSE, ANSWER_STALLED_TIME_MAX, DRAIN_TIME_MAX, REQUEST_HEAD_TIME_MAX,
+        TLS_HANDSHAKE_TIME_MAX,
+    },
+    listener::Listener,
     middleware::{self, Shell},
+    tls::Certificates,
 };
 use crate::{
-    config::{Config, ListenAddress},
+    config::Config,
     net::{Peer, Shutdown, ShutdownTrigger},
 };
 
@@ -49,6 +55,7 @@ impl StopSignals {
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<Listener>,
+    certificates: Option<Certificates>,
     shell: Shell,
     protocol: Protocol,
     connections_max: usize,
@@ -56,9 +63,12 @@ pub struct Server {
 
 impl Server {
     /// Listens on all configured addresses. Must be called within the runtime.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
+    pub fn bind(config: &Config) -> Result<Self, ServerError> {
+        let certificates = Certificates::load(&config.tls)?;
+        let tls = certificates.as_ref().map(Certificates::server_config).transpose()?;
         Ok(Self {
-            listeners: Listener::bind_all(config)?,
+            listeners: Listener::bind_all(config, tls.as_ref())?,
+            certificates,
             shell: Shell::new(config),
             protocol: Protocol::new(REQUEST_HEAD_TIME_MAX, ANSWER_STALLED_TIME_MAX),
             connections_max: usize::try_from(config.max_connections)
@@ -67,9 +77,9 @@ impl Server {
         })
     }
 
-    /// The addresses listened on, with real ports.
-    pub fn addresses(&self) -> Vec<ListenAddress> {
-        self.listeners.iter().filter_map(Listener::address).collect()
+    /// The URLs of what is listened on, with real ports.
+    pub fn urls(&self) -> Vec<String> {
+        self.listeners.iter().filter_map(Listener::url).collect()
     }
 
     /// Serves `router` until a signal comes, then gives `trigger` and drains. A second signal ends the
@@ -104,9 +114,12 @@ impl Server {
             router: middleware::wrap(router, self.shell),
             protocol: Arc::new(self.protocol),
             connections: connections.clone(),
-            shutdown,
+            shutdown: shutdown.clone(),
         };
         let mut loops = JoinSet::new();
+        if let Some(certificates) = self.certificates {
+            loops.spawn(certificates.keep_current(shutdown));
+        }
         for listener in self.listeners {
             loops.spawn(acceptor.clone().run(listener));
         }
@@ -180,6 +193,18 @@ impl Acceptor {
                     let peer = Peer::Address(address.ip());
                     serve_connection(stream, peer, router, protocol, shutdown).await;
                 }
+                Accepted::Tls(stream, address, acceptor) => {
+                    // Who does not get through the handshake is no client yet, and told nothing.
+                    let handshake = timeout(TLS_HANDSHAKE_TIME_MAX, acceptor.accept(stream));
+                    let stream = tokio::select! {
+                        done = handshake => done,
+                        () = shutdown.triggered() => return,
+                    };
+                    if let Ok(Ok(stream)) = stream {
+                        let peer = Peer::Address(address.ip());
+                        serve_connection(stream, peer, router, protocol, shutdown).await;
+                    }
+                }
                 Accepted::Unix(stream) => {
                     serve_connection(stream, Peer::UnixSocket, router, protocol, shutdown).await;
                 }
@@ -192,6 +217,7 @@ impl Acceptor {
 /// A connection just accepted.
 enum Accepted {
     Tcp(TcpStream, SocketAddr),
+    Tls(TcpStream, SocketAddr, TlsAcceptor),
     Unix(UnixStream),
 }
 
@@ -203,6 +229,11 @@ impl Listener {
                 // Answers are written whole; waiting for more to send would only delay them.
                 stream.set_nodelay(true)?;
                 Ok(Accepted::Tcp(stream, address))
+            }
+            Self::Tls(listener, tls) => {
+                let (stream, address) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(Accepted::Tls(stream, address, TlsAcceptor::from(tls.clone())))
             }
             Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
         }

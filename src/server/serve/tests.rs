@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::server::runtime;
+use crate::{config::ListenAddress, server::runtime};
 
 /// Long enough for anything that should happen; nothing waits for it in vain.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ impl Running {
         let guard = runtime.enter();
         let mut server = Server::bind(&config).expect("a free port");
         server.protocol = protocol;
-        let Some(ListenAddress::Tcp(address)) = server.addresses().first().cloned() else {
+        let Some(ListenAddress::Tcp(address)) = server.listeners.first().and_then(Listener::address) else {
             panic!("the first address is TCP")
         };
         let accepting = tokio::spawn(server.accept_until(make_router(&shutdown), shutdown));

@@ -7,6 +7,7 @@
 mod answer;
 mod chat;
 mod client;
+mod federation;
 mod listener;
 mod server;
 mod sync;
@@ -19,6 +20,7 @@ use std::{
 
 pub use answer::{Answer, BinaryAnswer};
 pub use client::{Client, path_segment};
+pub use federation::Federation;
 pub use listener::Listener;
 pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, UNCONFIGURED_ADDRESS};
 pub use sync::{SyncResult, event_ids, find_state};

@@ -48,11 +48,21 @@ pub struct ServerSettings {
     pub data_dir: Option<PathBuf>,
     /// Top-level lines of TOML put before the tables.
     pub extra: String,
+    /// The server's name.
+    pub server_name: String,
+    /// Tables of TOML put at the end.
+    pub tables: String,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { registration: true, data_dir: None, extra: String::new() }
+        Self {
+            registration: true,
+            data_dir: None,
+            extra: String::new(),
+            server_name: "localhost".to_owned(),
+            tables: String::new(),
+        }
     }
 }
 
@@ -321,15 +331,17 @@ fn write_config(path: &Path, data_dir: &Path, settings: &ServerSettings) {
         String::new()
     };
     let config = format!(
-        "server_name = \"localhost\"\n\
+        "server_name = \"{}\"\n\
          data_dir = \"{}\"\n\
          listen = [\"127.0.0.1:0\"]\n\
          registration_shared_secret = \"{SHARED_SECRET}\"\n\
          {registration}{}\n\
          [rate_limits]\n\
-         enabled = false\n",
+         enabled = false\n{}",
+        settings.server_name,
         data_dir.display(),
         settings.extra,
+        settings.tables,
     );
     fs::write(path, config).unwrap();
 }
