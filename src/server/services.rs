@@ -235,19 +235,10 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         login_tokens: LoginTokens::new(clock.clone()),
         uiaa: Uiaa::new(accounts.clone(), registration_policy(config), clock.clone()),
         shared_secret: shared_secret(config, clock)?,
-        advertised: Advertised {
-            default_room_version: config.default_room_version.clone(),
-            client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
-            server: config.well_known.server.clone(),
-        },
+        advertised: advertised(config),
         relations: Relations::new(storage.clone(), readers.timelines.clone()),
         client_events,
-        members: Members::new(
-            storage.clone(),
-            readers.index.clone(),
-            readers.states.clone(),
-            readers.timelines.clone(),
-        ),
+        members: members(storage, &readers),
         aliases: Aliases::new(
             storage.clone(),
             readers.visibility.clone(),
@@ -283,6 +274,20 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         profiles,
         storage: storage.clone(),
     })
+}
+
+/// What is said of this server that the operator chooses.
+fn advertised(config: &Config) -> Advertised {
+    Advertised {
+        default_room_version: config.default_room_version.clone(),
+        client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
+        server: config.well_known.server.clone(),
+    }
+}
+
+fn members(storage: &Storage, readers: &RoomReaders) -> Members {
+    let (index, states) = (readers.index.clone(), readers.states.clone());
+    Members::new(storage.clone(), index, states, readers.timelines.clone())
 }
 
 /// The media folder and what lies in it.
