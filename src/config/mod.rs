@@ -47,9 +47,6 @@ options! {
         listen: Vec<ListenAddress> = vec![ListenAddress::Tcp(([127, 0, 0, 1], 6167).into())],
             example "[\"127.0.0.1:6167\", \"[::1]:6167\", \"unix:/run/conduit/conduit.sock\"]";
 
-        /// Listening with TLS, for servers that reach this one without a proxy between.
-        tls: Tls = Tls::default();
-
         /// The permissions of Unix sockets among the `listen` addresses, in octal.
         unix_socket_mode: FileMode = FileMode::new(0o660);
 
@@ -98,6 +95,9 @@ options! {
         /// not set: `registrations` beside the configuration file. Files that are added, changed or removed
         /// there take effect at once.
         registrations_dir: Option<PathBuf> = None, example "\"/etc/conduit/registrations\"";
+
+        /// Listening with TLS, for servers that reach this one without a proxy between.
+        tls: Tls = Tls::default();
 
         /// What clients and servers that only know the server's name are told.
         well_known: WellKnown = WellKnown::default();
