@@ -18,3 +18,6 @@ pub const STREAM_BATCHES_WAITING_MAX: usize = 2;
 
 /// How long such an answer waits for a reader that takes nothing.
 pub const STREAM_READER_WAITED_FOR: Duration = Duration::from_secs(60);
+
+/// Keys of a backup that are read at once: some hundred KiB.
+pub const BACKUP_KEYS_PER_PAGE: usize = 500;

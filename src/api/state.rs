@@ -18,8 +18,8 @@ use crate::{
     storage::Storage,
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
-        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Profiles,
-        Sessions, SharedSecret, ToDevice, Uiaa,
+        AccountData, Accounts, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens, OpenIdTokens,
+        Profiles, Sessions, SharedSecret, ToDevice, Uiaa,
     },
 };
 
@@ -122,6 +122,8 @@ api_state! {
     to_device: ToDevice,
     /// Keys for end-to-end encryption.
     encryption_keys: EncryptionKeys,
+    /// Key backups.
+    key_backups: KeyBackups,
     /// Whose devices changed for whom.
     device_lists: DeviceLists,
     /// Sync v3.

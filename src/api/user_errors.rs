@@ -1,7 +1,7 @@
 //! What the user services refuse, as a status and an errcode.
 
 use http::StatusCode;
-use ruma::api::error::{ErrorKind, LimitExceededErrorData};
+use ruma::api::error::{ErrorKind, LimitExceededErrorData, WrongRoomKeysVersionErrorData};
 
 use super::ApiError;
 use crate::users::UserError;
@@ -47,6 +47,12 @@ impl From<UserError> for ApiError {
                 (StatusCode::BAD_REQUEST, ErrorKind::BadJson)
             }
             UserError::OneTimeKeyExists(_) => (StatusCode::BAD_REQUEST, ErrorKind::Unknown),
+            UserError::NoBackup | UserError::NoBackedUpKey => (StatusCode::NOT_FOUND, ErrorKind::NotFound),
+            UserError::OtherBackup(_) => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
+            UserError::WrongBackupVersion(current) => {
+                let data = WrongRoomKeysVersionErrorData::new(current.to_string());
+                (StatusCode::FORBIDDEN, ErrorKind::WrongRoomKeysVersion(data))
+            }
             UserError::InvalidSignature => {
                 return Self::custom(StatusCode::BAD_REQUEST, "M_INVALID_SIGNATURE", error.to_string());
             }

@@ -24,8 +24,9 @@ use crate::{
         v3::{SyncSources, SyncV3},
     },
     users::{
-        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Passwords,
-        Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa, UserError,
+        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
+        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa,
+        UserError,
     },
 };
 
@@ -227,6 +228,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         sliding_sync: SlidingSync::new(sync_v3.clone()),
         to_device,
         encryption_keys,
+        key_backups: KeyBackups::new(storage.clone()),
         device_lists: sync_v3.device_lists().clone(),
         sync_v3,
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),

@@ -14,6 +14,12 @@ use super::{
     codec::{CodecError, Key},
     engine::Family,
     records::*,
+    records::{
+        AccountDataRow, AccountRecord, BackupRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash,
+        InboundPduRow, KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow,
+        ReceiptKind, ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord,
+        ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+    },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
     },
@@ -175,6 +181,10 @@ tables! {
     78 CROSS_SIGNING_KEYS in Users: (ShortUserId, u8) => Vec<u8>;
     /// Signatures uploaded later on: whose key, its device id or public part, who signed, with which key.
     79 KEY_SIGNATURES in Users: (ShortUserId, String, ShortUserId, String) => String;
+    /// The versions of each user's key backup, deleted ones too.
+    80 BACKUP_VERSIONS in Users: (ShortUserId, u64) => Json<BackupRecord>;
+    /// The keys of each backup by room and session: JSON as uploaded.
+    81 BACKED_UP_KEYS in Users: (ShortUserId, u64, OwnedRoomId, String) => Vec<u8>;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

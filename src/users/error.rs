@@ -144,4 +144,17 @@ pub enum UserError {
     /// The user has to prove who they are first.
     #[error("This needs authentication")]
     AuthenticationNeeded,
+
+    /// There is no such key backup, or none at all.
+    #[error("There is no such key backup")]
+    NoBackup,
+    /// The backup has no key for the session.
+    #[error("The key backup has no such key")]
+    NoBackedUpKey,
+    /// Keys are written to another version of the backup, this one.
+    #[error("The key backup's current version is {0}")]
+    WrongBackupVersion(u64),
+    /// What is said of a backup does not fit it.
+    #[error("This is not the backup: {0}")]
+    OtherBackup(&'static str),
 }

@@ -156,3 +156,18 @@ pub const DEVICES_SHOWN_MAX: usize = 1_000;
 
 /// Signed keys in one request.
 pub const SIGNED_OBJECTS_MAX: usize = 1_000;
+
+/// Versions of the key backup that a user has at the same time.
+pub const BACKUP_VERSIONS_MAX: usize = 100;
+
+/// The largest `auth_data` of a key backup, in bytes: a public key and some signatures.
+pub const BACKUP_AUTH_DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest backed-up key with its session's id, in bytes: a real one has about 700.
+pub const BACKED_UP_KEY_BYTES_MAX: usize = 32 * 1024;
+
+/// Keys in one backup: some hundred MiB on disk, ten years of a busy user.
+pub const BACKED_UP_KEYS_MAX: u64 = 500_000;
+
+/// Rows of a backup that are removed in one transaction.
+pub const BACKUP_ROWS_AT_ONCE: usize = 1_000;

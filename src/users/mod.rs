@@ -6,6 +6,7 @@
 mod account_data;
 mod accounts;
 pub mod appservices;
+pub mod backups;
 mod clock;
 mod devices;
 mod error;
@@ -31,6 +32,7 @@ mod uiaa;
 pub use account_data::{AccountData, AccountDataEntry};
 pub use accounts::{Accounts, NewAccount};
 pub use appservices::{Appservice, Appservices};
+pub use backups::KeyBackups;
 pub use clock::{Clock, ManualClock};
 pub use devices::{Device, Devices};
 pub use error::UserError;

@@ -10,6 +10,7 @@ mod bad_input;
 mod clients;
 mod crash;
 mod disk_full;
+mod encryption;
 mod federation;
 mod first_steps;
 mod harness;

@@ -10,8 +10,8 @@ use crate::storage::{
     Direction, Json, Read, ShortUserId, StorageError,
     records::KeyStock,
     tables::{
-        DEVICE_KEYS, DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES, KEY_STOCKS, ONE_TIME_KEYS,
-        TO_DEVICE,
+        BACKED_UP_KEYS, BACKUP_VERSIONS, DEVICE_KEYS, DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES,
+        KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
     },
 };
 
@@ -20,7 +20,8 @@ impl Checker<'_> {
     pub(super) fn check_encryption(&self, report: &mut Report) -> Result<(), StorageError> {
         self.check_key_counts(report)?;
         self.check_owners(report)?;
-        self.check_device_lists(report)
+        self.check_device_lists(report)?;
+        self.check_backups(report)
     }
 
     fn check_key_counts(&self, report: &mut Report) -> Result<(), StorageError> {
@@ -70,6 +71,24 @@ impl Checker<'_> {
         report.expect(exists, || {
             format!("{table} has a row of {user:?}'s device {device_id}, which is not there")
         });
+        Ok(())
+    }
+
+    fn check_backups(&self, report: &mut Report) -> Result<(), StorageError> {
+        for row in self.storage.scan(&BACKUP_VERSIONS, &BACKUP_VERSIONS.all(), Direction::Forward) {
+            let ((user, version), Json(record)) = row?;
+            if record.is_deleted {
+                continue;
+            }
+            let range = BACKED_UP_KEYS.prefix(&(user, version));
+            let found = self.storage.scan(&BACKED_UP_KEYS, &range, Direction::Forward).count() as u64;
+            report.expect(found == record.count, || {
+                format!(
+                    "version {version} of {user:?}'s key backup has {found} keys and counts {}",
+                    record.count
+                )
+            });
+        }
         Ok(())
     }
 

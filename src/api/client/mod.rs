@@ -21,6 +21,7 @@ mod push_rules;
 mod receipt;
 mod relations;
 mod room;
+mod room_keys;
 #[cfg(test)]
 mod room_read_tests;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = receipt::routes(routes);
     routes = relations::routes(routes);
     routes = room::routes(routes);
+    routes = room_keys::routes(routes);
     routes = send::routes(routes);
     routes = openid::routes(routes);
     routes = profile::routes(routes);

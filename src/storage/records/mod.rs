@@ -2,6 +2,7 @@
 
 mod activity;
 mod appservices;
+mod backups;
 mod encryption;
 mod inbound;
 mod media;
@@ -14,6 +15,7 @@ mod users;
 
 pub use activity::{RoomActivity, RoomKind};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
+pub use backups::BackupRecord;
 pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};

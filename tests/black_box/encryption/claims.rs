@@ -1,0 +1,109 @@
+//! One-time keys: none is given out twice, and none is lost but those whose answer was on its way when the server
+//! was killed.
+//!
+//! `CONDUIT_TEST_CLAIMS=10000` runs the test at full size.
+
+use std::{
+    collections::HashSet,
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Server, ServerSettings};
+
+const CLAIMERS: usize = 32;
+const CRASHES: usize = 3;
+/// Keys uploaded by one request and device.
+const KEYS_AT_ONCE: usize = 50;
+const CLAIMS_DEFAULT: usize = 600;
+
+struct Scene {
+    owner: Client,
+    claimers: Vec<Client>,
+    given: Mutex<Vec<String>>,
+    /// Claims that were not answered.
+    unanswered: AtomicUsize,
+}
+
+impl Scene {
+    fn upload(&self, from: usize) {
+        let key = |n: usize| {
+            (format!("signed_curve25519:K{n}"), json!({ "key": format!("{n}"), "signatures": {} }))
+        };
+        let keys: serde_json::Map<String, Value> = (from..from + KEYS_AT_ONCE).map(key).collect();
+        let answer = self.owner.post("/_matrix/client/v3/keys/upload", json!({ "one_time_keys": keys }));
+        assert!(answer.ok()["one_time_key_counts"]["signed_curve25519"].as_u64().unwrap() > 0);
+    }
+
+    /// Claims until there are no keys left or the server is gone.
+    fn claim(&self, claimer: usize) {
+        let wanted = json!({ &self.owner.user_id: { &self.owner.device_id: "signed_curve25519" } });
+        let body = json!({ "one_time_keys": wanted }).to_string();
+        loop {
+            let path = "/_matrix/client/v3/keys/claim";
+            let Ok(answer) = self.claimers[claimer].try_raw("POST", path, Some(body.as_bytes())) else {
+                self.unanswered.fetch_add(1, Ordering::SeqCst);
+                return;
+            };
+            let answer = answer.ok();
+            let keys = &answer["one_time_keys"][&self.owner.user_id][&self.owner.device_id];
+            let Some(keys) = keys.as_object() else { return };
+            self.given.lock().unwrap().extend(keys.keys().cloned());
+        }
+    }
+}
+
+#[test]
+fn no_key_is_given_twice_and_none_is_lost() {
+    let claims = env::var("CONDUIT_TEST_CLAIMS").map_or(CLAIMS_DEFAULT, |n| n.parse().expect("a number"));
+    let settings =
+        ServerSettings { extra: "[rate_limits]\nenabled = false\n".to_owned(), ..Default::default() };
+    let mut server = Server::start_with(&settings);
+    let owner = server.register("owner");
+    let claimer = server.register("claimer");
+    let claimers = vec![claimer; CLAIMERS];
+    let mut scene = Scene { owner, claimers, given: Mutex::default(), unanswered: AtomicUsize::new(0) };
+    let mut uploaded = 0;
+    let rounds = claims.div_ceil(8 * KEYS_AT_ONCE).max(CRASHES + 1);
+    for round in 0..rounds {
+        while uploaded < claims * (round + 1) / rounds {
+            scene.upload(uploaded);
+            uploaded += KEYS_AT_ONCE;
+        }
+        let crashes = round < CRASHES;
+        let before = scene.given.lock().unwrap().len();
+        thread::scope(|scope| {
+            for claimer in 0..CLAIMERS {
+                let scene = &scene;
+                scope.spawn(move || scene.claim(claimer));
+            }
+            if crashes {
+                while scene.given.lock().unwrap().len() < before + KEYS_AT_ONCE {
+                    thread::yield_now();
+                }
+                server.kill();
+            }
+        });
+        if crashes {
+            server.restart();
+            let base_url = server.base_url().to_owned();
+            scene.owner = scene.owner.moved_to(&base_url);
+            scene.claimers.iter_mut().for_each(|claimer| *claimer = claimer.moved_to(&base_url));
+        }
+    }
+    scene.claim(0);
+    let given = scene.given.lock().unwrap();
+    assert_eq!(given.iter().collect::<HashSet<_>>().len(), given.len(), "a key was given twice");
+    let lost = uploaded - given.len();
+    let unanswered = scene.unanswered.load(Ordering::SeqCst);
+    println!("{uploaded} keys, {} given, {lost} lost of {unanswered} unanswered claims", given.len());
+    assert!(lost <= unanswered, "{lost} keys are gone, {unanswered} claims were not answered");
+    assert!(server.stop().success());
+    server.assert_check_finds_nothing();
+}

@@ -1,0 +1,5 @@
+//! End-to-end encryption: what the server keeps and hands out, over HTTP and through crashes.
+
+mod backups;
+mod claims;
+mod messages;
