@@ -62,8 +62,7 @@ impl Scene {
 #[test]
 fn no_key_is_given_twice_and_none_is_lost() {
     let claims = env::var("CONDUIT_TEST_CLAIMS").map_or(CLAIMS_DEFAULT, |n| n.parse().expect("a number"));
-    let settings =
-        ServerSettings { extra: "[rate_limits]\nenabled = false\n".to_owned(), ..Default::default() };
+    let settings = ServerSettings { ..Default::default() };
     let mut server = Server::start_with(&settings);
     let owner = server.register("owner");
     let claimer = server.register("claimer");

@@ -75,8 +75,7 @@ fn more_messages_than_an_answer_holds_come_one_after_the_other() {
 
 #[test]
 fn no_message_is_lost_or_repeated_in_crashes() {
-    let settings =
-        ServerSettings { extra: "[rate_limits]\nenabled = false\n".to_owned(), ..Default::default() };
+    let settings = ServerSettings { ..Default::default() };
     let mut server = Server::start_with(&settings);
     let (mut alice, mut bob) = (server.register("alice"), server.register("bob"));
     let mut since = bob.sync(None, "").next_batch().to_owned();
