@@ -99,7 +99,10 @@ async function logIn(userId, name, recovery) {
         cryptoCallbacks,
     });
     await client.initRustCrypto({ useIndexedDB: false });
-    await client.startClient({ initialSyncLimit: 100, lazyLoadMembers: true });
+    // All that was missed while the server was away comes at once, and not in part.
+    const filter = new sdk.Filter(userId);
+    filter.setTimelineLimit(2 * MESSAGES);
+    await client.startClient({ filter, initialSyncLimit: 2 * MESSAGES, lazyLoadMembers: true });
     await until(() => client.isInitialSyncComplete(), `${name}'s initial sync`);
     return client;
 }
@@ -174,6 +177,7 @@ async function newDevice(alice, bob, roomId, sent, recovery) {
     await until(backedUp, "the sessions of both in Alice's backup");
     const tablet = await logIn(alice.getUserId(), "tablet", recovery);
     const crypto = tablet.getCrypto();
+    await until(() => crypto.userHasCrossSigningKeys(tablet.getUserId(), true), "her own identity");
     await crypto.bootstrapCrossSigning({});
     await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
     await crypto.checkKeyBackupAndEnable();
@@ -228,6 +232,7 @@ async function chat() {
     for (const device of [laptop, phone, tablet]) await untilReads(device, roomId, later, device.getDeviceId());
     step("all devices read what is sent after another crash");
     const other = await logIn(bobId, "desktop", his);
+    await until(() => other.getCrypto().userHasCrossSigningKeys(bobId, true), "his own identity");
     await other.getCrypto().bootstrapCrossSigning({});
     const known = async () => {
         const devices = await laptop.getCrypto().getUserDeviceInfo([bobId]);
