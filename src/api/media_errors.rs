@@ -4,7 +4,7 @@ use http::StatusCode;
 use ruma::api::error::{ErrorKind, LimitExceededErrorData};
 
 use super::ApiError;
-use crate::media::MediaError;
+use crate::media::{MediaError, UrlPreviewError};
 
 impl From<MediaError> for ApiError {
     fn from(error: MediaError) -> Self {
@@ -19,6 +19,7 @@ impl From<MediaError> for ApiError {
             MediaError::TooLarge { .. } | MediaError::ImageTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::TooLarge)
             }
+            MediaError::Unreachable(_) => (StatusCode::BAD_GATEWAY, ErrorKind::Unknown),
             MediaError::RemoteTooLarge { .. } => (StatusCode::BAD_GATEWAY, ErrorKind::TooLarge),
             MediaError::TooManyPending | MediaError::Busy => (StatusCode::TOO_MANY_REQUESTS, limit()),
             MediaError::TooSlow => (StatusCode::REQUEST_TIMEOUT, ErrorKind::Unknown),
@@ -28,6 +29,22 @@ impl From<MediaError> for ApiError {
             MediaError::DiskFull => {
                 tracing::error!("an upload was refused: {error}");
                 (StatusCode::INSUFFICIENT_STORAGE, ErrorKind::Unknown)
+            }
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}
+
+impl From<UrlPreviewError> for ApiError {
+    fn from(error: UrlPreviewError) -> Self {
+        let (status, kind) = match &error {
+            UrlPreviewError::Media(e) => return e.clone().into(),
+            UrlPreviewError::Disabled => return Self::unrecognized(),
+            UrlPreviewError::BadUrl => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
+            UrlPreviewError::NotAllowed => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
+            UrlPreviewError::Unreachable(_) => (StatusCode::BAD_GATEWAY, ErrorKind::Unknown),
+            UrlPreviewError::Busy => {
+                (StatusCode::TOO_MANY_REQUESTS, ErrorKind::LimitExceeded(LimitExceededErrorData::new()))
             }
         };
         Self::new(status, kind, error.to_string())

@@ -16,13 +16,14 @@ use http::{
 use ruma::{OwnedUserId, UInt, media::Method as RumaMethod};
 use tokio::io::AsyncSeekExt;
 
-use super::{ApiError, file_body::FileBody};
+use super::{ApiError, blocking, file_body::FileBody};
 use crate::{
+    federation::RemoteMedia,
     media::{
         Media, MediaAddress, MediaError, MediaStore, Method, Thumbnail, ThumbnailRequest, content_type,
         range::{self, Wanted},
     },
-    net::RateLimiter,
+    net::{Action, Caller, RateLimiter},
     storage::records::FileHash,
 };
 
@@ -47,23 +48,26 @@ pub enum Audience {
         /// Whether media of other servers may be fetched for them.
         may_fetch: bool,
     },
+    /// Another server, which asks for this one's media only.
+    Server,
 }
 
 /// Finds media and serves it; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MediaFinder {
     store: MediaStore,
-    #[allow(dead_code)]
+    remote: RemoteMedia,
     limiter: Arc<RateLimiter>,
 }
 
 impl MediaFinder {
-    /// Over the store.
-    pub fn new(store: MediaStore, limiter: Arc<RateLimiter>) -> Self {
-        Self { store, limiter }
+    /// Over the store, and what fetches media of other servers, as often as the limits allow.
+    pub fn new(store: MediaStore, remote: RemoteMedia, limiter: Arc<RateLimiter>) -> Self {
+        Self { store, remote, limiter }
     }
 
-    /// The media of an address, waiting for `time_max` if its upload is still to come.
+    /// The media of an address, waiting for `time_max` if its upload is still to come, and fetched from its
+    /// server if it is not here.
     pub async fn find(
         &self,
         address: &MediaAddress,
@@ -73,6 +77,9 @@ impl MediaFinder {
         let by_old_endpoint = matches!(audience, Audience::Anybody { .. });
         let is_frozen = by_old_endpoint && !self.store.settings().legacy_downloads;
         let time_max = if is_frozen { Duration::ZERO } else { time_max };
+        if !is_frozen {
+            self.fetch_if_needed(address, time_max, audience).await?;
+        }
         let media = match self.store.find_or_wait(address, time_max).await {
             Err(MediaError::NotYetUploaded) if is_frozen => return Err(MediaError::NotFound.into()),
             found => found?,
@@ -81,6 +88,28 @@ impl MediaFinder {
             return Err(MediaError::NotFound.into());
         }
         Ok(media)
+    }
+
+    async fn fetch_if_needed(
+        &self,
+        address: &MediaAddress,
+        time_max: Duration,
+        audience: &Audience,
+    ) -> Result<(), ApiError> {
+        let caller = match audience {
+            Audience::User(user_id) => Caller::User(user_id),
+            Audience::Anybody { address, may_fetch: true } => Caller::Address(*address),
+            Audience::Anybody { .. } | Audience::Server => return Ok(()),
+        };
+        if address.server_name == self.store.server_name() {
+            return Ok(());
+        }
+        let (store, wanted) = (self.store.clone(), address.clone());
+        if blocking::run(move || store.is_known(&wanted)).await? {
+            return Ok(());
+        }
+        self.limiter.check(Action::RemoteMedia, caller)?;
+        Ok(self.remote.fetch(address, time_max).await?)
     }
 
     /// Answers with a file, or the part of it that the request asks for.

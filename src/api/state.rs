@@ -8,9 +8,9 @@ use super::{client::discovery::Advertised, serve_media::MediaFinder};
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{FederationClient, IncomingPdus, ServerKeys, ServerPolicy},
-    media::{MediaStore, Thumbnails},
+    media::{MediaStore, Thumbnails, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
-    push::PushRules,
+    push::{PushDelivery, PushRules, Pushers},
     rooms::{
         Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, ReceivedEvents, Relations,
         Resident, RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
@@ -114,8 +114,14 @@ api_state! {
     media: MediaStore,
     /// Small forms of images.
     thumbnails: Thumbnails,
+    /// Previews of links.
+    url_previews: UrlPreviews,
     /// Finds media for requests and serves it.
     media_finder: MediaFinder,
+    /// Where notifications go.
+    pushers: Pushers,
+    /// Sends notifications.
+    push_delivery: PushDelivery,
     /// Push rules.
     push_rules: PushRules,
     /// Messages for devices.

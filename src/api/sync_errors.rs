@@ -30,8 +30,10 @@ impl From<PushError> for ApiError {
             PushError::Insert(_) | PushError::ServerDefault => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, error.to_string())
             }
-            PushError::PatternTooLong => Self::invalid_param(error.to_string()),
-            PushError::TooManyRules => Self::too_large(error.to_string()),
+            PushError::PatternTooLong | PushError::BadPusher(_) | PushError::GatewayNotAllowed(_) => {
+                Self::invalid_param(error.to_string())
+            }
+            PushError::TooManyRules | PushError::TooManyPushers => Self::too_large(error.to_string()),
             PushError::Json(error) => Self::internal(error),
             PushError::AccountData(error) => error.into(),
             PushError::Storage(error) => error.into(),

@@ -110,3 +110,18 @@ pub const VERIFY_THREADS_MAX: usize = 4;
 
 /// `Authorization` headers of a request that are looked at: one for each of a server's signing keys.
 pub const AUTHORIZATION_HEADERS_MAX: usize = 4;
+
+/// Media of other servers that is fetched at the same time; each takes a connection and a file.
+pub const MEDIA_FETCHES_MAX: usize = 64;
+
+/// How long fetching a file of another server may take: 50 MiB at 90 KiB a second.
+pub const MEDIA_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// How long another server is asked to wait for an upload.
+pub const MEDIA_UPLOAD_WAIT_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes around a file in the body in which servers send it, at most.
+pub const MEDIA_FRAME_BYTES_MAX: u64 = 64 * 1024;
+
+/// Redirects followed to where another server keeps a file.
+pub const MEDIA_REDIRECTS_MAX: usize = 3;

@@ -11,6 +11,7 @@ mod error;
 mod incoming;
 pub mod limits;
 mod policy;
+mod remote_media;
 mod server_keys;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,5 +23,6 @@ pub use self::{
     error::FederationError,
     incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},
     policy::ServerPolicy,
+    remote_media::RemoteMedia,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
 };

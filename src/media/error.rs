@@ -31,6 +31,9 @@ pub enum MediaError {
         /// What is allowed.
         bytes_max: u64,
     },
+    /// Another server's file could not be fetched.
+    #[error("The media could not be fetched from its server: {0}")]
+    Unreachable(String),
     /// The user has uploaded as much as a user may.
     #[error("You have uploaded as much as a user of this server may")]
     QuotaExceeded,

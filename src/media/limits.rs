@@ -103,3 +103,33 @@ pub const USE_NOTED_INTERVAL_MS: u64 = 24 * 3_600 * 1_000;
 
 /// How long the image of a preview is kept, in milliseconds: clients show it as long as a room is open.
 pub const PREVIEW_IMAGE_LIFETIME_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// Previews made at the same time, each for all who ask for it.
+pub const PREVIEWS_CONCURRENT_MAX: usize = 16;
+
+/// The longest link, in bytes.
+pub const PREVIEW_URL_BYTES_MAX: usize = 4_096;
+
+/// How long a preview is served as it is, in milliseconds: pages change.
+pub const PREVIEW_LIFETIME_MS: u64 = 3_600 * 1_000;
+
+/// Bytes of a page that are read: its head is at the beginning.
+pub const PREVIEW_PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The largest image in a preview, in bytes.
+pub const PREVIEW_IMAGE_BYTES_MAX: u64 = 8 << 20;
+
+/// The longest answer that is begun to be read, in bytes; of pages only the beginning is.
+pub const PREVIEW_RESPONSE_BYTES_MAX: u64 = 32 << 20;
+
+/// How long fetching a page, or its image, may take.
+pub const PREVIEW_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Redirects followed.
+pub const PREVIEW_REDIRECTS_MAX: usize = 5;
+
+/// The longest text in a preview, in bytes.
+pub const PREVIEW_TEXT_BYTES_MAX: usize = 1_000;
+
+/// Facts of a page that are kept.
+pub const PREVIEW_PROPERTIES_MAX: usize = 40;

@@ -13,6 +13,7 @@ mod error;
 mod files;
 pub mod limits;
 pub mod multipart;
+mod previews;
 pub mod range;
 mod removal;
 mod store;
@@ -24,6 +25,7 @@ pub use self::{
     cleanup::MediaCleanup,
     error::MediaError,
     files::{ContentFiles, IncomingFile, WholeFile},
+    previews::{Domains, UrlPreviewError, UrlPreviewSettings, UrlPreviews},
     removal::{MediaEntry, Removed, Usage},
     store::{Media, MediaSettings, MediaStore},
     thumbnails::{Method, Thumbnail, ThumbnailRequest, Thumbnails},

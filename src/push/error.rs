@@ -26,6 +26,18 @@ pub enum PushError {
         super::limits::RULES_BYTES_MAX
     )]
     TooManyRules,
+    /// The pusher can't be used as it is.
+    #[error("The pusher can't be used: {0}")]
+    BadPusher(&'static str),
+    /// More pushers than a user may have.
+    #[error("A user may have {} pushers", super::limits::PUSHERS_PER_USER_MAX)]
+    TooManyPushers,
+    /// The gateway is at an address that is not connected to.
+    #[error(
+        "The push gateway {0} is at a private address, which this server does not connect to; its operator can \
+         allow it with outbound.allowed_ranges"
+    )]
+    GatewayNotAllowed(String),
     /// The rules could not be written as JSON.
     #[error("the push rules could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),

@@ -7,7 +7,7 @@ use std::ops::RangeBounds;
 
 use ruma::{
     UserId,
-    push::{AnyPushRuleRef, PushCondition, Ruleset, ScalarJsonValue},
+    push::{Action, AnyPushRuleRef, PushCondition, Ruleset, ScalarJsonValue},
 };
 use serde_json::Value;
 
@@ -58,6 +58,18 @@ pub fn matching_rule<'r, F: RoomFacts>(
         }
     }
     Ok(None)
+}
+
+/// The tweaks among a rule's actions, by name; one without a value is on.
+pub fn tweaks_of(actions: &[Action]) -> serde_json::Map<String, Value> {
+    let mut tweaks = serde_json::Map::new();
+    for action in actions {
+        let Ok(Value::Object(mut action)) = serde_json::to_value(action) else { continue };
+        if let Some(Value::String(name)) = action.remove("set_tweak") {
+            tweaks.insert(name, action.remove("value").unwrap_or(Value::Bool(true)));
+        }
+    }
+    tweaks
 }
 
 /// What a user's rules ask for when the user is told of the event.

@@ -1,4 +1,6 @@
-//! The bounds of push rules and unread counts, each with its reason.
+//! The bounds of push rules, unread counts and pushers, each with its reason.
+
+use std::time::Duration;
 
 /// Rules that a user may add: all are tried on every event that the user is told of.
 pub const USER_RULES_MAX: usize = 1_000;
@@ -24,6 +26,51 @@ pub const EVENTS_UNWRITTEN_MAX: u32 = 64;
 
 /// Users' rooms whose unread events are kept in memory.
 pub const UNREAD_CACHED_MAX: usize = 8_192;
+
+/// Pushers that a user may have: one an application and device.
+pub const PUSHERS_PER_USER_MAX: usize = 64;
+
+/// The longest push key, in bytes (specification).
+pub const PUSHKEY_BYTES_MAX: usize = 512;
+
+/// The longest application id, in bytes (specification).
+pub const APP_ID_BYTES_MAX: usize = 64;
+
+/// The largest `data` of a pusher, in bytes of JSON: it is sent with each notification.
+pub const PUSHER_DATA_BYTES_MAX: usize = 8 * 1024;
+
+/// The longest of a pusher's other texts, in bytes.
+pub const PUSHER_TEXT_BYTES_MAX: usize = 1_024;
+
+/// Notifications that wait for one gateway; when there are more, the oldest is dropped. Nobody reads so many.
+pub const PUSHES_QUEUED_MAX: usize = 500;
+
+/// How long a notification waits for its gateway, in milliseconds: three days.
+pub const PUSH_AGE_MS_MAX: u64 = 3 * 24 * 3_600 * 1_000;
+
+/// Notifications that are being sent at the same time.
+pub const PUSHES_CONCURRENT_MAX: usize = 16;
+
+/// How long a gateway may take to answer.
+pub const GATEWAY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The longest answer of a gateway, in bytes.
+pub const GATEWAY_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long it is tried whether a new pusher's gateway is at an address that may be connected to.
+pub const GATEWAY_CHECK_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// The pause after the first failure; it doubles with each.
+pub const RETRY_PAUSE_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause between two attempts.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Rooms whose members with pushers are remembered.
+pub const PUSHED_ROOMS_CACHED_MAX: usize = 4_096;
+
+/// Positions that may pass before it is written down that nothing had to be pushed.
+pub const SCANNED_UNWRITTEN_MAX: u64 = 512;
 
 /// Relations followed to find an event's thread ("a maximum of 3 hops").
 pub const THREAD_HOPS_MAX: usize = 3;

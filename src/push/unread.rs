@@ -17,7 +17,11 @@ use std::{
 use quick_cache::sync::Cache;
 use ruma::{OwnedUserId, push::Ruleset};
 
-use super::{PushRules, RoomFacts, evaluate::evaluate, limits};
+use super::{
+    PushRules, RoomFacts,
+    evaluate::{evaluate, matching_rule, tweaks_of},
+    limits,
+};
 use crate::{
     matrix::power_levels::RoomPowerLevels,
     rooms::{
@@ -203,6 +207,25 @@ impl UnreadCounts {
         let too_many = counted.row.events.len().saturating_sub(limits::UNREAD_KEPT_MAX);
         counted.row.events.drain(..too_many);
         Ok(())
+    }
+
+    /// How the user is to be told of an event: the tweaks that the user's rules set, or `None` if they say not to
+    /// notify. As when counting, redacted events and ignored senders never do.
+    pub fn tweaks(
+        &self,
+        viewer: &Viewer,
+        room: ShortRoomId,
+        stored: &StoredEvent,
+    ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, RoomError> {
+        if stored.meta.sender == viewer.user || stored.meta.redacted_by.is_some() {
+            return Ok(None);
+        }
+        let reader = self.reader(viewer, room)?;
+        if reader.ignored.contains(stored.event.sender()) {
+            return Ok(None);
+        }
+        let rule = matching_rule(&reader.rules, &viewer.user_id, &stored.event, &reader.facts)?;
+        Ok(rule.filter(|rule| rule.triggers_notification()).map(|rule| tweaks_of(rule.actions())))
     }
 
     fn count_event(

@@ -24,6 +24,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
         tasks.spawn(registrations.follow(shutdown.clone()));
     }
     state.incoming_pdus.resume();
+    tasks.spawn(state.push_delivery.clone().run());
     tasks.spawn(MediaCleanup::new(state.media.clone()).run());
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });

@@ -11,6 +11,7 @@ mod federation_services;
 mod limits;
 mod listener;
 pub mod logging;
+mod media_services;
 mod middleware;
 mod open_files;
 #[cfg(test)]

@@ -4,14 +4,21 @@ use std::sync::Arc;
 
 use ruma::OwnedServerName;
 
-use super::{appservice_services, federation_services::FederationServices};
+use super::{
+    appservice_services,
+    federation_services::FederationServices,
+    media_services::{media_finder, media_store, url_previews},
+};
 use crate::{
-    api::{ApiState, client::discovery::Advertised, serve_media::MediaFinder},
+    api::{ApiState, client::discovery::Advertised},
     config::{self, Config},
     federation::{IncomingPdus, OtherServers},
-    media::{ContentFiles, MediaSettings, MediaStore, Thumbnails},
-    net::{RateLimiter, outbound::OutboundSetupError},
-    push::{PushRules, UnreadCounts, UnreadSources},
+    media::Thumbnails,
+    net::{
+        RateLimiter,
+        outbound::{Outbound, OutboundSetupError},
+    },
+    push::{PushDelivery, PushRules, PushSources, Pushers, UnreadCounts, UnreadSources},
     rooms::{
         Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
         Permissions, Receipts, ReceivedEvents, Relations, Resident, RoomCreator, RoomDirectory, RoomError,
@@ -124,6 +131,39 @@ impl RoomReaders {
         let timelines = Timelines::new(storage.clone(), events.clone(), states.clone());
         Self { index, events, states, visibility, timelines }
     }
+
+    fn members(&self, storage: &Storage) -> Members {
+        Members::new(storage.clone(), self.index.clone(), self.states.clone(), self.timelines.clone())
+    }
+
+    fn aliases(
+        &self,
+        storage: &Storage,
+        server_name: &OwnedServerName,
+        permissions: &Permissions,
+    ) -> Aliases {
+        Aliases::new(storage.clone(), self.visibility.clone(), permissions.clone(), server_name.clone())
+    }
+
+    fn directory(
+        &self,
+        storage: &Storage,
+        server_name: &OwnedServerName,
+        permissions: Permissions,
+    ) -> RoomDirectory {
+        RoomDirectory::new(
+            storage.clone(),
+            self.index.clone(),
+            self.events.clone(),
+            self.states.clone(),
+            permissions,
+            server_name.clone(),
+        )
+    }
+
+    fn receipts(&self, storage: &Storage, clock: &Clock) -> Receipts {
+        Receipts::new(storage.clone(), self.events.clone(), self.visibility.clone(), clock.clone())
+    }
 }
 
 /// The rooms' services that write, over the readers' caches.
@@ -186,6 +226,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let push_rules = PushRules::new(storage.clone());
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
+    let unread = unread_counts(storage, &readers, &push_rules);
     let sync_v3 = SyncV3::new(SyncSources {
         to_device: to_device.clone(),
         keys: encryption_keys.clone(),
@@ -199,8 +240,9 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         typing: typing.clone(),
         filters: filters.clone(),
         push_rules: push_rules.clone(),
-        unread: unread_counts(storage, &readers, &push_rules),
+        unread: unread.clone(),
     });
+    let pushers = Pushers::new(storage.clone(), clock.clone());
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
     let incoming_pdus = incoming_pdus(storage, &readers, &writers, &federation, clock)?;
@@ -212,10 +254,13 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         (&federation.outbound, clock),
     );
     Ok(ApiState {
+        media_finder: media_finder(&media, &federation, &rate_limiter),
         appservice_queries,
         deliveries,
         thumbnails: Thumbnails::new(media.clone()),
-        media_finder: MediaFinder::new(media.clone(), rate_limiter.clone()),
+        push_delivery: push_delivery(storage, &readers, unread, &pushers, clock, &federation.outbound),
+        pushers,
+        url_previews: url_previews(config, &media, &federation.outbound),
         media,
         outbound: federation.outbound,
         federation_client: federation.client,
@@ -240,27 +285,10 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         advertised: advertised(config),
         relations: Relations::new(storage.clone(), readers.timelines.clone()),
         client_events,
-        members: members(storage, &readers),
-        aliases: Aliases::new(
-            storage.clone(),
-            readers.visibility.clone(),
-            permissions.clone(),
-            server_name.clone(),
-        ),
-        room_directory: RoomDirectory::new(
-            storage.clone(),
-            readers.index.clone(),
-            readers.events.clone(),
-            readers.states.clone(),
-            permissions,
-            server_name.clone(),
-        ),
-        receipts: Receipts::new(
-            storage.clone(),
-            readers.events.clone(),
-            readers.visibility.clone(),
-            clock.clone(),
-        ),
+        members: readers.members(storage),
+        aliases: readers.aliases(storage, server_name, &permissions),
+        room_directory: readers.directory(storage, server_name, permissions),
+        receipts: readers.receipts(storage, clock),
         typing,
         room_creator: writers.creator,
         memberships: writers.memberships,
@@ -287,28 +315,26 @@ fn advertised(config: &Config) -> Advertised {
     }
 }
 
-fn members(storage: &Storage, readers: &RoomReaders) -> Members {
-    let (index, states) = (readers.index.clone(), readers.states.clone());
-    Members::new(storage.clone(), index, states, readers.timelines.clone())
-}
-
-/// The media folder and what lies in it.
-fn media_store(config: &Config, storage: &Storage, clock: &Clock) -> Result<MediaStore, StartError> {
-    const MIB: u64 = 1 << 20;
-    const DAY_MS: u64 = 24 * 3_600 * 1_000;
-    let folder = config.media.dir.clone().unwrap_or_else(|| config.data_dir.join("media"));
-    let power_loss = config.durability == config::Durability::PowerLoss;
-    let files = ContentFiles::open(&folder, power_loss)
-        .map_err(|source| StartError::MediaFolder { folder: folder.display().to_string(), source })?;
-    let keep_days = config.media.remote_keep_days;
-    let settings = MediaSettings {
-        upload_bytes_max: config.media.max_upload_mb.saturating_mul(MIB),
-        user_quota_bytes: config.media.user_quota_mb.map(|quota| quota.saturating_mul(MIB)),
-        legacy_downloads: config.media.legacy_downloads,
-        remote_keep_ms: (keep_days > 0).then(|| keep_days.saturating_mul(DAY_MS)),
-        thumbnail_pixels_max: config.media.thumbnail_megapixels_max.saturating_mul(1_000_000),
-    };
-    Ok(MediaStore::new(storage.clone(), files, config.server_name.clone(), clock.clone(), settings))
+/// What sends notifications; its task is begun with the others.
+fn push_delivery(
+    storage: &Storage,
+    readers: &RoomReaders,
+    unread: UnreadCounts,
+    pushers: &Pushers,
+    clock: &Clock,
+    outbound: &Outbound,
+) -> PushDelivery {
+    PushDelivery::new(PushSources {
+        storage: storage.clone(),
+        index: readers.index.clone(),
+        events: readers.events.clone(),
+        states: readers.states.clone(),
+        timelines: readers.timelines.clone(),
+        unread,
+        pushers: pushers.clone(),
+        clock: clock.clone(),
+        gateways: outbound.public(),
+    })
 }
 
 /// What other servers push, worked off with the help of other servers.

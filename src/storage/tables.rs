@@ -17,8 +17,8 @@ use super::{
     records::{
         AccountDataRow, AccountRecord, BackupRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash,
         InboundPduRow, KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow,
-        ReceiptKind, ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord,
-        ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        PusherRecord, QueuedPush, ReceiptKind, ReceiptRow, RelationRow, RelationSummary, RoomActivity,
+        RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -220,6 +220,15 @@ tables! {
     /// Servers that left a room, by the position of the event that made them leave, with the position since
     /// which they had been in it. Kept while an event may have to be sent that is not newer.
     167 SERVER_DEPARTURES in Timeline: (StreamPosition, ShortRoomId, ShortServerId) => StreamPosition;
+    /// Each local user's pushers, by application and push key.
+    131 PUSHERS in Users: (ShortUserId, String, String) => Json<PusherRecord>;
+    /// Whose pushers have an application and push key.
+    132 PUSHER_USERS in Users: (String, String, ShortUserId) => ();
+    /// What each pusher still has to send, by the pusher's number and the event's position.
+    133 PUSH_QUEUE in Users: (u64, StreamPosition) => Json<QueuedPush>;
+    /// Up to where events have been tried on the rules of users with pushers.
+    134 PUSH_SCANNED in Index: () => StreamPosition;
+
     /// Files that were uploaded here or fetched from other servers, by the parts of their `mxc://` address.
     180 MEDIA in Users: (OwnedServerName, String) => Json<MediaRecord>;
     /// Files on disk by the hash of their bytes: how many rows (media, thumbnails) refer to each, and its length.

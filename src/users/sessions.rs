@@ -311,7 +311,23 @@ fn end(
     to_device::drop_queue(tx, key.0, &key.1)?;
     tx.delete(&tables::DEVICES_LAST_SEEN, key);
     tx.delete(&tables::DEVICES, key);
+    end_pushers(tx, key)?;
     Ok(hash)
+}
+
+/// Deletes the pushers that a device's session has set: who is logged out is told nothing more. What they had
+/// still to send is dropped when it is their turn.
+fn end_pushers(tx: &mut Transaction<'_>, key: &(ShortUserId, OwnedDeviceId)) -> Result<(), StorageError> {
+    let (user, device_id) = key;
+    let range = tables::PUSHERS.prefix(&(*user,));
+    let pushers = tx.scan(&tables::PUSHERS, &range, Direction::Forward).collect::<Result<Vec<_>, _>>()?;
+    for ((_, app_id, pushkey), Json(pusher)) in pushers {
+        if pusher.device_id == *device_id {
+            tx.delete(&tables::PUSHER_USERS, &(app_id.clone(), pushkey.clone(), *user));
+            tx.delete(&tables::PUSHERS, &(*user, app_id, pushkey));
+        }
+    }
+    Ok(())
 }
 
 /// Deletes a user's devices with their sessions, but for one, in a transaction; answers their tokens.

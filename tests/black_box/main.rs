@@ -16,5 +16,6 @@ mod first_steps;
 mod harness;
 mod lifecycle;
 mod media;
+mod push;
 mod rooms;
 mod sync;

@@ -18,6 +18,7 @@ mod membership;
 mod openid;
 mod profile;
 mod push_rules;
+mod pushers;
 mod receipt;
 mod relations;
 mod room;
@@ -66,6 +67,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = to_device::routes(routes);
     routes = typing::routes(routes);
     routes = push_rules::routes(routes);
+    routes = pushers::routes(routes);
     routes = sync::routes(routes);
     routes
 }

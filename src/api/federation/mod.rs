@@ -5,6 +5,7 @@
 
 mod authentication;
 mod key;
+mod media;
 mod openid;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use super::routes::Routes;
 /// Adds all endpoints of the server-server API.
 pub fn routes(mut routes: Routes) -> Routes {
     routes = key::routes(routes);
+    routes = media::routes(routes);
     routes = openid::routes(routes);
     routes = version::routes(routes);
     routes

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub(super) use self::render::{ImageFacts, image_facts};
 pub use self::size::{Method, ThumbnailRequest};
 use self::{
     render::{Rendered, Source},

@@ -46,16 +46,40 @@ pub(super) enum Rendered {
     },
 }
 
+/// What an image file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::media) struct ImageFacts {
+    /// Its content type, by its content.
+    pub content_type: &'static str,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+}
+
+/// Reads what an image file says of itself, without decoding it.
+pub(in crate::media) fn image_facts(path: &Path) -> Result<ImageFacts, MediaError> {
+    let format = format_of(path)?;
+    let content_type = content_type_of(format)?;
+    let reader = ImageReader::with_format(Bounded::open(path)?, format);
+    let (width, height) = reader.into_dimensions().map_err(refused)?;
+    Ok(ImageFacts { content_type, width, height })
+}
+
+fn content_type_of(format: ImageFormat) -> Result<&'static str, MediaError> {
+    match format {
+        ImageFormat::Png => Ok("image/png"),
+        ImageFormat::Jpeg => Ok("image/jpeg"),
+        ImageFormat::Gif => Ok("image/gif"),
+        ImageFormat::WebP => Ok("image/webp"),
+        _ => Err(MediaError::NoThumbnail("it is not of a known image format".to_owned())),
+    }
+}
+
 /// Makes the thumbnail.
 pub(super) fn render(source: &Source<'_>, target: Target) -> Result<Rendered, MediaError> {
     let format = format_of(source.path)?;
-    let content_type = match format {
-        ImageFormat::Png => "image/png",
-        ImageFormat::Jpeg => "image/jpeg",
-        ImageFormat::Gif => "image/gif",
-        ImageFormat::WebP => "image/webp",
-        _ => return Err(MediaError::NoThumbnail("it is not of a known image format".to_owned())),
-    };
+    let content_type = content_type_of(format)?;
     let mut decoder = reader(source, format)?.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     check_size(source, width, height)?;

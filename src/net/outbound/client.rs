@@ -206,7 +206,7 @@ fn redirected(mut request: Request<Bytes>, target: &str) -> Result<Request<Bytes
 }
 
 /// A `Location` relative to the URL that it was found at (RFC 3986, section 5, for the forms in use).
-fn join(base: &Uri, target: &str) -> Option<Uri> {
+pub fn join(base: &Uri, target: &str) -> Option<Uri> {
     let target = target.split('#').next().unwrap_or_default();
     let mut parts = base.clone().into_parts();
     if let Some(rest) = target.strip_prefix("//") {

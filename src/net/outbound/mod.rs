@@ -22,7 +22,7 @@ mod tls;
 pub use self::{
     address_policy::AddressPolicy,
     body::ResponseBody,
-    client::{Outbound, OutboundClient, ResponseLimits},
+    client::{Outbound, OutboundClient, ResponseLimits, join},
     connector::{BoxFuture, Endpoint, Host, Locate, WebLocator},
     error::{OutboundError, OutboundSetupError, ResolveError},
     resolver::{Resolver, ServiceRecord},

@@ -19,7 +19,7 @@ pub use backups::BackupRecord;
 pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};
-pub use push::{UnreadEvent, UnreadRow};
+pub use push::{PusherRecord, QueuedPush, UnreadEvent, UnreadRow};
 pub use receipts::{ReceiptKind, ReceiptRow};
 pub use relations::{RelationRow, RelationSummary};
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};

@@ -1,10 +1,54 @@
 //! Push rows.
 
+use ruma::OwnedDeviceId;
+use serde::{Deserialize, Serialize};
+
 use crate::storage::{
     codec::{CodecError, Key},
-    short_ids::{ShortEventId, StreamPosition, TimelineKey},
+    short_ids::{ShortEventId, ShortRoomId, StreamPosition, TimelineKey},
     value::Value,
 };
+
+/// A pusher: where a user's notifications are sent to, by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PusherRecord {
+    /// The number of its queue; a pusher that is set anew keeps it.
+    pub number: u64,
+    /// Names the application, for people.
+    pub app_display_name: String,
+    /// Names the device, for people.
+    pub device_display_name: String,
+    /// The profile of rules that the client means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_tag: Option<String>,
+    /// The language of notifications.
+    pub lang: String,
+    /// `url`, perhaps `format`, and what the gateway gets besides.
+    pub data: serde_json::Map<String, serde_json::Value>,
+    /// The device whose session has set it; it ends with that.
+    pub device_id: OwnedDeviceId,
+    /// Where it began: only what came later is pushed.
+    pub since: StreamPosition,
+    /// When the push key was last set, in milliseconds since 1970.
+    pub set_ms: u64,
+    /// Whether it is on (MSC3881).
+    pub enabled: bool,
+}
+
+/// An event to be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedPush {
+    /// The room.
+    pub room: ShortRoomId,
+    /// The event.
+    pub event: ShortEventId,
+    /// Its place in the timeline; `None` for an invite to a room of another server.
+    pub key: Option<TimelineKey>,
+    /// `highlight`, `sound` and the like, as the rules set them.
+    pub tweaks: serde_json::Map<String, serde_json::Value>,
+    /// When it was queued, in milliseconds since 1970.
+    pub queued_ms: u64,
+}
 
 /// What a user has not read of a room, as far as it was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod federation;
 mod listener;
 mod server;
 mod sync;
+mod web;
 
 use std::{
     process,
@@ -24,6 +25,7 @@ pub use federation::Federation;
 pub use listener::Listener;
 pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, UNCONFIGURED_ADDRESS};
 pub use sync::{SyncResult, event_ids, find_state};
+pub use web::{Asked, FakeWeb};
 
 /// The password that the helpers give to every account.
 pub const PASSWORD: &str = "correct horse battery staple";

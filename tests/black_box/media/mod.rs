@@ -2,6 +2,7 @@
 
 mod downloads;
 mod hostile;
+mod previews;
 mod thumbnails;
 mod uploads;
 

@@ -12,8 +12,13 @@ const VERSIONS: [&str; 19] = [
 
 /// Features that clients ask for by the names they had before they were part of the specification, and
 /// that work under those names' paths.
-const FEATURES: [&str; 4] =
-    ["org.matrix.msc4222", "org.matrix.simplified_msc3575", "uk.tcpip.msc4133", "uk.tcpip.msc4133.stable"];
+const FEATURES: [&str; 5] = [
+    "org.matrix.msc3881",
+    "org.matrix.msc4222",
+    "org.matrix.simplified_msc3575",
+    "uk.tcpip.msc4133",
+    "uk.tcpip.msc4133.stable",
+];
 
 /// Lists them.
 pub async fn versions(_request: Ruma<Request>) -> ApiResult<Response> {

@@ -7,6 +7,7 @@ mod config;
 mod create;
 mod download;
 mod legacy;
+mod preview;
 mod receive;
 mod thumbnail;
 mod upload;
@@ -31,6 +32,14 @@ pub fn routes(routes: Routes) -> Routes {
         .add::<authenticated_media::get_content_as_filename::v1::Request, _, _>(download::download_as)
         .add::<authenticated_media::get_content_thumbnail::v1::Request, _, _>(thumbnail::thumbnail)
         .add::<authenticated_media::get_media_config::v1::Request, _, _>(config::config)
+        .add_limited::<authenticated_media::get_media_preview::v1::Request, _, _>(
+            Action::UrlPreview,
+            preview::preview,
+        )
+        .add_limited::<media::get_media_preview::v3::Request, _, _>(
+            Action::UrlPreview,
+            preview::legacy_preview,
+        )
         .add::<media::get_content::v3::Request, _, _>(legacy::download)
         .add::<media::get_content_as_filename::v3::Request, _, _>(legacy::download_as)
         .add::<media::get_content_thumbnail::v3::Request, _, _>(legacy::thumbnail)
