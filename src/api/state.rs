@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::{client::discovery::Advertised, serve_media::MediaFinder};
+use super::{
+    client::{discovery::Advertised, voip::RtcFoci},
+    serve_media::MediaFinder,
+};
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{FederationClient, IncomingPdus, ServerKeys, ServerPolicy},
@@ -12,14 +15,17 @@ use crate::{
     net::{RateLimiter, outbound::Outbound},
     push::{PushDelivery, PushRules, Pushers},
     rooms::{
-        Aliases, ClientEvents, EventSender, Members, Memberships, Receipts, ReceivedEvents, Relations,
-        Resident, RoomCreator, RoomDirectory, RoomStates, Timelines, Typing, Visibility,
+        Aliases, ClientEvents, EventSender, EventTimes, Members, Memberships, Receipts, ReceivedEvents,
+        Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades, Spaces,
+        Timelines, Typing, Visibility,
     },
     storage::Storage,
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
         AccountData, Accounts, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens, OpenIdTokens,
         Profiles, Sessions, SharedSecret, ToDevice, Uiaa,
+        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Profiles,
+        Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
     },
 };
 
@@ -94,6 +100,18 @@ api_state! {
     timelines: Timelines,
     /// What relates to events, and threads.
     relations: Relations,
+    /// Replacing rooms.
+    room_upgrades: RoomUpgrades,
+    /// Events by their time.
+    event_times: EventTimes,
+    /// What users report.
+    reports: Reports,
+    /// TURN servers, if the operator has set some.
+    turn_servers: Option<TurnServers>,
+    /// Where group calls meet.
+    rtc_foci: RtcFoci,
+    /// Spaces, and summaries of rooms.
+    spaces: Spaces,
     /// Events as clients get them.
     client_events: ClientEvents,
     /// Who is in a room.

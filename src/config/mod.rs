@@ -114,6 +114,9 @@ options! {
         /// Previews of links in messages.
         url_previews: UrlPreviews = UrlPreviews::default();
 
+        /// What clients are told for calls.
+        calls: Calls = Calls::default();
+
         /// How often each user and each address may do things that cost or annoy others.
         rate_limits: RateLimits = RateLimits::default();
 
@@ -225,6 +228,30 @@ options! {
 
         /// The languages in which pages are asked for, as in the header `Accept-Language`.
         languages: Vec<String> = vec!["en".to_owned()], example "[\"de\", \"en;q=0.5\"]";
+    }
+}
+
+options! {
+    /// Calls: TURN servers for those between two people, LiveKit for those of groups.
+    pub struct Calls {
+        /// The TURN servers.
+        turn_uris: Vec<String> = Vec::new(),
+            example "[\"turn:turn.example.org?transport=udp\", \"turns:turn.example.org?transport=tcp\"]";
+
+        /// The secret that the TURN servers share with this server (coturn: `static-auth-secret`).
+        turn_secret: Option<Secret> = None, example "\"long-random-text\"";
+
+        /// A user name for the TURN servers, where there is no `turn_secret`.
+        turn_username: Option<String> = None, example "\"matrix\"";
+
+        /// The password of `turn_username`.
+        turn_password: Option<Secret> = None, example "\"other-long-random-text\"";
+
+        /// How long credentials made with `turn_secret` hold, in seconds.
+        turn_lifetime_seconds: u64 = 86_400, within (60, 31_536_000);
+
+        /// The LiveKit services (with an authorisation service) at which group calls meet.
+        livekit_urls: Vec<BaseUrl> = Vec::new(), example "[\"https://calls.example.org/livekit/jwt\"]";
     }
 }
 

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod property;
 mod pushers;
 mod rules;
+mod succession;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unread;
@@ -21,4 +22,5 @@ pub use error::PushError;
 pub use evaluate::{Outcome, RoomFacts};
 pub use pushers::{NewPusher, Pusher, Pushers};
 pub use rules::PushRules;
+pub use succession::Successions;
 pub use unread::{Counts, RoomUnread, UnreadCounts, UnreadSources};

@@ -102,6 +102,25 @@ impl Aliases {
         Ok(())
     }
 
+    /// Gives all aliases of one room to another; for the transaction that replaces the room.
+    pub fn move_all(
+        tx: &mut Transaction<'_>,
+        from: ShortRoomId,
+        to: ShortRoomId,
+    ) -> Result<(), StorageError> {
+        let range = ROOM_ALIASES.prefix(&(from,));
+        let aliases =
+            tx.scan(&ROOM_ALIASES, &range, Direction::Forward).map(|row| row.map(|(key, ())| key.1));
+        for alias in aliases.collect::<Result<Vec<_>, _>>()? {
+            if let Some((_, maker)) = tx.get(&ALIASES, &alias)? {
+                tx.put(&ALIASES, &alias, &(to, maker));
+                tx.put(&ROOM_ALIASES, &(to, alias.clone()), &());
+            }
+            tx.delete(&ROOM_ALIASES, &(from, alias));
+        }
+        Ok(())
+    }
+
     /// Removes an alias: for its maker, and for who may set the room's `m.room.canonical_alias`. The room's
     /// state is left as it is. Answers the room that it named.
     pub fn remove(&self, remover: &Viewer, alias: &RoomAliasId) -> Result<OwnedRoomId, AliasError> {

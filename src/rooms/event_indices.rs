@@ -4,7 +4,10 @@
 use super::{RoomError, relations};
 use crate::{
     matrix::event::Event,
-    storage::{ShortEventId, ShortRoomId, StorageError, TimelineKey, Transaction, records::EventMeta},
+    storage::{
+        ShortEventId, ShortRoomId, StorageError, TimelineKey, Transaction, records::EventMeta,
+        tables::EVENT_TIMES,
+    },
 };
 
 /// Adds an accepted event that has just been given a place in its room's timeline.
@@ -15,6 +18,7 @@ pub(super) fn add(
     key: TimelineKey,
     event: &Event,
 ) -> Result<(), RoomError> {
+    rows.put(&EVENT_TIMES, &(room, event.origin_server_ts(), key), &short);
     Ok(relations::index::add(rows, room, short, key, event)?)
 }
 

@@ -153,3 +153,27 @@ pub const RELATIONS_PAGE_MAX: usize = 100;
 /// Ignored users whose events are taken off the count of a thread: each costs a read wherever its root is
 /// shown.
 pub const IGNORED_USERS_COUNTED_MAX: usize = 50;
+
+/// Rooms in one page of a space's hierarchy; each costs about ten point reads.
+pub const HIERARCHY_PAGE_MAX: usize = 50;
+
+/// Levels of spaces below a space that are walked: the token of a page names a room a level.
+pub const HIERARCHY_DEPTH_MAX: usize = 16;
+
+/// Rooms visited for one page of a hierarchy, shown or not.
+pub const HIERARCHY_ROOMS_VISITED_MAX: usize = 500;
+
+/// Rooms of one space that are looked at.
+pub const SPACE_CHILDREN_MAX: usize = 2_000;
+
+/// Bans, or links of a space, that an upgrade carries into the successor: each set is one batch of events.
+pub const STATE_CARRIED_MAX: usize = 400;
+
+/// Events that are passed on the way to the one nearest to a time, as the reader may not see them.
+pub const EVENT_TIMES_READ_MAX: usize = 1_000;
+
+/// The longest reason of a report that is kept, in bytes.
+pub const REPORT_REASON_BYTES_MAX: usize = 4_096;
+
+/// Reports that are kept for the administrators; the oldest go first. A flood must not fill the disk.
+pub const REPORTS_KEPT_MAX: u64 = 10_000;

@@ -10,7 +10,10 @@ use super::{
     media_services::{media_finder, media_store, url_previews},
 };
 use crate::{
-    api::{ApiState, client::discovery::Advertised},
+    api::{
+        ApiState,
+        client::{discovery::Advertised, voip::RtcFoci},
+    },
     config::{self, Config},
     federation::{IncomingPdus, OtherServers},
     media::Thumbnails,
@@ -18,11 +21,12 @@ use crate::{
         RateLimiter,
         outbound::{Outbound, OutboundSetupError},
     },
-    push::{PushDelivery, PushRules, PushSources, Pushers, UnreadCounts, UnreadSources},
+    push::{PushDelivery, PushRules, PushSources, Pushers, Successions, UnreadCounts, UnreadSources},
     rooms::{
-        Aliases, Appender, ClientEvents, EventSender, EventStore, MemberProfiles, Members, Memberships,
-        Permissions, Receipts, ReceivedEvents, Relations, Resident, RoomCreator, RoomDirectory, RoomError,
-        RoomIndex, RoomServers, RoomStates, ServerAcls, SigningKeys, Timelines, Typing, Visibility,
+        Aliases, Appender, ClientEvents, EventSender, EventStore, EventTimes, MemberProfiles, Members,
+        Memberships, Permissions, Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator,
+        RoomDirectory, RoomError, RoomIndex, RoomServers, RoomStates, RoomSummaries, RoomUpgrades,
+        ServerAcls, SigningKeys, Spaces, Timelines, Typing, Visibility,
     },
     storage::{Durability, MemoryShares, Read, Storage, StorageError, StorageOptions, tables::SERVER_NAME},
     sync::{
@@ -32,7 +36,7 @@ use crate::{
     },
     users::{
         AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, Uiaa,
+        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, TurnAuthentication, TurnServers, Uiaa,
         UserError,
     },
 };
@@ -171,6 +175,7 @@ struct RoomWriters {
     creator: RoomCreator,
     memberships: Memberships,
     sender: EventSender,
+    upgrades: RoomUpgrades,
     resident: Resident,
     received: ReceivedEvents,
 }
@@ -180,6 +185,7 @@ impl RoomWriters {
         config: &Config,
         storage: &Storage,
         readers: &RoomReaders,
+        push_rules: &PushRules,
         clock: &Clock,
     ) -> Result<Self, RoomError> {
         let appender = Appender::new(
@@ -191,17 +197,27 @@ impl RoomWriters {
             SigningKeys::load_or_generate(storage)?,
             clock.clone(),
         );
+        let successions = Successions::new(
+            storage.clone(),
+            readers.index.clone(),
+            readers.events.clone(),
+            push_rules.clone(),
+        );
+        appender.on_join(move |user, room| successions.joined(user, room));
         let profiles = MemberProfiles::stored(storage.clone());
         let memberships = Memberships::new(appender.clone(), profiles.clone());
+        let sender = EventSender::new(appender.clone(), memberships.clone());
+        let creator = RoomCreator::new(appender.clone(), profiles, config.default_room_version.clone())
+            .for_all(config.allow_room_creation);
         let acls = ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
         let servers = RoomServers::new(storage.clone());
         Ok(Self {
             received: ReceivedEvents::new(appender.clone()),
-            sender: EventSender::new(appender.clone(), memberships.clone()),
+            upgrades: RoomUpgrades::new(appender.clone(), creator.clone(), sender.clone()),
+            sender,
             resident: Resident::new(appender.clone(), memberships.clone(), acls, servers),
             memberships,
-            creator: RoomCreator::new(appender, profiles, config.default_room_version.clone())
-                .for_all(config.allow_room_creation),
+            creator,
         })
     }
 }
@@ -218,12 +234,12 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         Accounts::new(storage.clone(), sessions.clone(), passwords, server_name.clone(), clock.clone());
     let profiles = Profiles::new(storage.clone(), accounts.clone());
     let readers = RoomReaders::new(storage, &shares);
-    let writers = RoomWriters::new(config, storage, &readers, clock)?;
+    let push_rules = PushRules::new(storage.clone());
+    let writers = RoomWriters::new(config, storage, &readers, &push_rules, clock)?;
     let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
     let filters = Filters::new(storage.clone());
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
-    let push_rules = PushRules::new(storage.clone());
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
@@ -283,6 +299,12 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         uiaa: Uiaa::new(accounts.clone(), registration_policy(config), clock.clone()),
         shared_secret: shared_secret(config, clock)?,
         advertised: advertised(config),
+        room_upgrades: writers.upgrades,
+        event_times: EventTimes::new(storage.clone()),
+        reports: reports(storage, &readers, clock),
+        turn_servers: turn_servers(config, clock),
+        rtc_foci: RtcFoci(livekit_urls(config)),
+        spaces: spaces(storage, &readers),
         relations: Relations::new(storage.clone(), readers.timelines.clone()),
         client_events,
         members: readers.members(storage),
@@ -311,6 +333,7 @@ fn advertised(config: &Config) -> Advertised {
     Advertised {
         default_room_version: config.default_room_version.clone(),
         client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
+        livekit_urls: livekit_urls(config),
         server: config.well_known.server.clone(),
     }
 }
@@ -383,4 +406,33 @@ fn registration_policy(config: &Config) -> RegistrationPolicy {
 fn shared_secret(config: &Config, clock: &Clock) -> Result<Option<SharedSecret>, UserError> {
     let secret = config.registration_shared_secret.as_ref();
     secret.map(|secret| SharedSecret::new(secret.expose(), clock.clone())).transpose()
+}
+
+/// The TURN servers that the operator has set, if there is a way to prove oneself to them.
+fn turn_servers(config: &Config, clock: &Clock) -> Option<TurnServers> {
+    let calls = &config.calls;
+    let authentication = match (&calls.turn_secret, &calls.turn_username, &calls.turn_password) {
+        (Some(secret), ..) => TurnAuthentication::Secret(secret.expose().to_owned()),
+        (None, Some(username), Some(password)) => {
+            TurnAuthentication::Fixed { username: username.clone(), password: password.expose().to_owned() }
+        }
+        _ => return None,
+    };
+    let lifetime = std::time::Duration::from_secs(calls.turn_lifetime_seconds);
+    let servers = TurnServers::new(calls.turn_uris.clone(), authentication, lifetime, clock.clone());
+    (!calls.turn_uris.is_empty()).then_some(servers)
+}
+
+fn livekit_urls(config: &Config) -> Vec<String> {
+    config.calls.livekit_urls.iter().map(|url| url.as_str().to_owned()).collect()
+}
+
+fn reports(storage: &Storage, readers: &RoomReaders, clock: &Clock) -> Reports {
+    let (visibility, timelines) = (readers.visibility.clone(), readers.timelines.clone());
+    Reports::new(storage.clone(), readers.index.clone(), visibility, timelines, clock.clone())
+}
+
+fn spaces(storage: &Storage, readers: &RoomReaders) -> Spaces {
+    let (events, states) = (readers.events.clone(), readers.states.clone());
+    Spaces::new(RoomSummaries::new(storage.clone(), readers.index.clone(), events, states))
 }

@@ -19,6 +19,12 @@ use super::{
         InboundPduRow, KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow,
         PusherRecord, QueuedPush, ReceiptKind, ReceiptRow, RelationRow, RelationSummary, RoomActivity,
         RoomHead, RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        ReceiptKind, ReceiptRow, RelationRow, RelationSummary, RoomActivity, RoomHead, RoomRecord,
+        ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        AccountDataRow, AccountRecord, DestinationFailures, DeviceRecord, EventMeta, FileHash, InboundPduRow,
+        KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
+        ReceiptRow, RelationRow, RelationSummary, ReportRecord, RoomHead, RoomRecord, ServerKeysRecord,
+        ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
@@ -137,6 +143,10 @@ tables! {
     50 THREADS in Timeline: (ShortRoomId, TimelineKey) => ShortEventId;
     /// Reactions by event, user, and a hash of what type and key they have.
     51 ANNOTATIONS in Timeline: (ShortEventId, ShortUserId, [u8; 16]) => ShortEventId;
+    /// A room's events by their `origin_server_ts` (milliseconds since 1970) and place.
+    52 EVENT_TIMES in Timeline: (ShortRoomId, u64, TimelineKey) => ShortEventId;
+    /// What users have reported of events, rooms and users, in order.
+    53 REPORTS in Users: u64 => Json<ReportRecord>;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

@@ -27,6 +27,7 @@ mod sessions;
 mod shared_secret;
 mod tags;
 pub mod to_device;
+mod turn;
 mod uiaa;
 
 pub use account_data::{AccountData, AccountDataEntry};
@@ -49,4 +50,5 @@ pub use secrets::random_bytes;
 pub use sessions::{AccessToken, NewDevice, Session, Sessions, StartedSession};
 pub use shared_secret::{SharedSecret, SignedRegistration};
 pub use to_device::ToDevice;
+pub use turn::{TurnAuthentication, TurnCredentials, TurnServers};
 pub use uiaa::{Operation, Outcome, Stage, Uiaa};

@@ -21,6 +21,7 @@ mod push_rules;
 mod pushers;
 mod receipt;
 mod relations;
+mod reporting;
 mod room;
 mod room_keys;
 #[cfg(test)]
@@ -29,12 +30,14 @@ mod room_read_tests;
 mod room_write_tests;
 mod send;
 mod session;
+mod space;
 mod state;
 mod sync;
 mod thirdparty;
 mod timeline;
 mod to_device;
 mod typing;
+pub mod voip;
 
 use super::routes::Routes;
 
@@ -62,10 +65,13 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = openid::routes(routes);
     routes = profile::routes(routes);
     routes = session::routes(routes);
+    routes = space::routes(routes);
     routes = state::routes(routes);
     routes = timeline::routes(routes);
     routes = to_device::routes(routes);
     routes = typing::routes(routes);
+    routes = reporting::routes(routes);
+    routes = voip::routes(routes);
     routes = push_rules::routes(routes);
     routes = pushers::routes(routes);
     routes = sync::routes(routes);

@@ -73,6 +73,7 @@ impl RoomBatch {
                 inner.power_levels.remove(&redaction.target());
             }
         }
+        inner.tell_joins(&appended);
         Ok(appended)
     }
 

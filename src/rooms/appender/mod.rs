@@ -11,6 +11,7 @@
 mod batch;
 mod commit;
 mod draft;
+mod join_listener;
 mod membership_rows;
 mod redaction;
 mod room_rows;
@@ -23,9 +24,9 @@ mod tests;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName};
+use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName, UserId};
 
-use self::transaction_ids::TransactionIds;
+use self::{join_listener::JoinListener, transaction_ids::TransactionIds};
 use super::{
     EventStore, RoomError, RoomIndex, RoomStates, SigningKeys, StoredEvent, limits,
     resolution::{ResolvedRoom, StateResolver},
@@ -34,7 +35,7 @@ use super::{
 use crate::{
     matrix::{builder::EventReference, limits::PREV_EVENTS_MAX, power_levels::PowerLevels, room_versions},
     state::tree::StateRoot,
-    storage::{ShortEventId, Storage},
+    storage::{ShortEventId, ShortRoomId, Storage},
     users::Clock,
 };
 
@@ -66,6 +67,7 @@ struct Inner {
     writers: RoomWriters,
     transaction_ids: TransactionIds,
     power_levels: Cache<ShortEventId, Arc<PowerLevels>>,
+    joined: JoinListener,
 }
 
 impl Appender {
@@ -92,8 +94,15 @@ impl Appender {
             writers: RoomWriters::default(),
             transaction_ids: TransactionIds::default(),
             power_levels: Cache::new(limits::POWER_LEVELS_CACHED_MAX),
+            joined: JoinListener::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Has `listener` told, on the writer's thread, when a user of this server has joined a room, be it one
+    /// that they made. There is one listener; a second one is not told.
+    pub fn on_join(&self, listener: impl Fn(&UserId, ShortRoomId) + Send + Sync + 'static) {
+        self.inner.joined.set(listener);
     }
 
     /// This server's name.

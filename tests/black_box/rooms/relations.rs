@@ -21,7 +21,7 @@ fn ids(answer: &Value) -> Vec<&str> {
 
 #[test]
 fn relations_are_told_with_the_event_and_listed() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (alice, bob, carol) = (server.register("alice"), server.register("bob"), server.register("carol"));
     let room = alice.create_room_with(&[&bob]);
     let first = alice.send_text(&room, "root");
@@ -57,6 +57,7 @@ fn relations_are_told_with_the_event_and_listed() {
     bob.get(&format!("{path}?include=some")).error(400, "M_INVALID_PARAM");
     let nested = json!({ "rel_type": "m.thread", "event_id": reply });
     relate(&bob, &room, "m.room.message", text, nested).error(400, "M_UNKNOWN");
+    server.stop();
     server.assert_check_finds_nothing();
 }
 

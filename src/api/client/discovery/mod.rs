@@ -20,6 +20,8 @@ pub struct Advertised {
     pub client_base_url: Option<String>,
     /// The name and port at which other servers reach this server.
     pub server: Option<OwnedServerName>,
+    /// Where group calls meet: LiveKit services.
+    pub livekit_urls: Vec<String>,
 }
 
 /// Adds the endpoints of this folder.

@@ -1,0 +1,15 @@
+//! What a room tells to those who are not in it: its summary, who may have that, and the rooms of a space.
+//!
+//! A summary costs a few point reads of the room's current state, whoever asks: a user of this server or
+//! another server. The children of a space cost the space's state without its members. Main types:
+//! [`RoomSummaries`] and [`Spaces`].
+
+mod hierarchy;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    hierarchy::{HierarchyPage, HierarchyRequest, SpaceRoom, Spaces},
+    summary::RoomSummaries,
+};
