@@ -9,4 +9,5 @@ mod membership;
 mod messages;
 mod redaction;
 mod relations;
+mod spaces;
 mod state;
