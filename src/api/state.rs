@@ -23,9 +23,7 @@ use crate::{
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
         AccountData, Accounts, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens, OpenIdTokens,
-        Profiles, Sessions, SharedSecret, ToDevice, Uiaa,
-        AccountData, Accounts, Devices, EncryptionKeys, Filters, LoginTokens, OpenIdTokens, Profiles,
-        Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
+        Profiles, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
     },
 };
 

@@ -177,3 +177,9 @@ pub const REPORT_REASON_BYTES_MAX: usize = 4_096;
 
 /// Reports that are kept for the administrators; the oldest go first. A flood must not fill the disk.
 pub const REPORTS_KEPT_MAX: u64 = 10_000;
+
+/// Rooms in one page of those that two users share.
+pub const MUTUAL_ROOMS_PAGE_MAX: usize = 100;
+
+/// A user's rooms that are looked at for those shared with another user: a read each.
+pub const MUTUAL_ROOMS_READ_MAX: usize = 10_000;

@@ -62,6 +62,17 @@ impl MemberNames {
     }
 }
 
+/// Rooms that two users share.
+#[derive(Debug, Default)]
+pub struct MutualRooms {
+    /// A page of them.
+    pub rooms: Vec<OwnedRoomId>,
+    /// Where to go on; `None` when there is nothing more.
+    pub next: Option<ShortRoomId>,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// Lists members. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Members {
@@ -139,6 +150,34 @@ impl Members {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// The rooms that two users are both joined to, from the one with the short id `from` on: at most
+    /// [`limits::MUTUAL_ROOMS_PAGE_MAX`], with where to go on, and how many there are in all.
+    pub fn mutual_rooms(
+        &self,
+        user: ShortUserId,
+        other: ShortUserId,
+        from: ShortRoomId,
+    ) -> Result<MutualRooms, StorageError> {
+        let mut mutual = MutualRooms::default();
+        for row in self.index.rooms_of(user).take(limits::MUTUAL_ROOMS_READ_MAX) {
+            let (room, row) = row?;
+            let is_joined = |row: MembershipRow| row.membership == Membership::Join;
+            if !is_joined(row) || !self.index.membership(other, room)?.is_some_and(is_joined) {
+                continue;
+            }
+            mutual.count += 1;
+            if room < from {
+                continue;
+            }
+            if mutual.rooms.len() < limits::MUTUAL_ROOMS_PAGE_MAX {
+                mutual.rooms.push(self.storage.room_id(room)?);
+            } else if mutual.next.is_none() {
+                mutual.next = Some(room);
+            }
+        }
+        Ok(mutual)
     }
 
     /// The rooms that a user is joined to.

@@ -36,8 +36,8 @@ use crate::{
     },
     users::{
         AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice, TurnAuthentication, TurnServers, Uiaa,
-        UserError,
+        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice,
+        TurnAuthentication, TurnServers, Uiaa, UserError,
     },
 };
 

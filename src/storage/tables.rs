@@ -25,6 +25,8 @@ use super::{
         KeyDocumentRecord, KeyStock, LastSeenRecord, MediaRecord, Membership, MembershipRow, ReceiptKind,
         ReceiptRow, RelationRow, RelationSummary, ReportRecord, RoomHead, RoomRecord, ServerKeysRecord,
         ThumbnailRecord, UnreadRow, UrlPreviewRecord,
+        ReceiptKind, ReceiptRow, RelationRow, RelationSummary, ReportRecord, RoomActivity, RoomHead,
+        RoomRecord, ServerKeysRecord, ThumbnailRecord, UnreadRow, UrlPreviewRecord,
     },
     short_ids::{
         ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,

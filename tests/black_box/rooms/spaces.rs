@@ -86,3 +86,16 @@ fn events_are_found_by_time_and_reported() {
     let foci = alice.get("/_matrix/client/unstable/org.matrix.msc4143/rtc/transports").ok();
     assert_eq!(foci, json!({ "rtc_transports": [] }));
 }
+
+#[test]
+fn rooms_that_two_share_are_listed() {
+    let server = Server::start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let shared = alice.create_room_with(&[&bob]);
+    alice.create_room(json!({}));
+    let path = |user: &str| format!("/_matrix/client/v1/mutual_rooms?user_id={}", path_segment(user));
+    assert_eq!(alice.get(&path(&bob.user_id)).ok(), json!({ "joined": [shared], "count": 1 }));
+    assert_eq!(alice.get(&path("@nobody:localhost")).ok(), json!({ "joined": [], "count": 0 }));
+    alice.get(&path(&alice.user_id)).error(400, "M_INVALID_PARAM");
+    alice.get(&format!("{}&from=forged", path(&bob.user_id))).error(400, "M_INVALID_PARAM");
+}
