@@ -224,16 +224,12 @@ impl RoomWriters {
 
 /// Puts all services together over an open store.
 pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiState, StartError> {
-    let shares = MemoryShares::of(config.memory_budget_bytes());
     let federation = FederationServices::new(config, storage, clock)?;
     let server_name = &config.server_name;
     let sessions = Sessions::new(storage.clone(), clock.clone());
-    let password_length_min = usize::try_from(config.password_min_length).unwrap_or(usize::MAX);
-    let passwords = Passwords::new(password_length_min);
-    let accounts =
-        Accounts::new(storage.clone(), sessions.clone(), passwords, server_name.clone(), clock.clone());
+    let accounts = accounts(config, storage, &sessions, clock);
     let profiles = Profiles::new(storage.clone(), accounts.clone());
-    let readers = RoomReaders::new(storage, &shares);
+    let readers = RoomReaders::new(storage, &MemoryShares::of(config.memory_budget_bytes()));
     let push_rules = PushRules::new(storage.clone());
     let writers = RoomWriters::new(config, storage, &readers, &push_rules, clock)?;
     let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
@@ -435,4 +431,9 @@ fn reports(storage: &Storage, readers: &RoomReaders, clock: &Clock) -> Reports {
 fn spaces(storage: &Storage, readers: &RoomReaders) -> Spaces {
     let (events, states) = (readers.events.clone(), readers.states.clone());
     Spaces::new(RoomSummaries::new(storage.clone(), readers.index.clone(), events, states))
+}
+
+fn accounts(config: &Config, storage: &Storage, sessions: &Sessions, clock: &Clock) -> Accounts {
+    let passwords = Passwords::new(usize::try_from(config.password_min_length).unwrap_or(usize::MAX));
+    Accounts::new(storage.clone(), sessions.clone(), passwords, config.server_name.clone(), clock.clone())
 }
