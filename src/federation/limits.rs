@@ -92,6 +92,9 @@ pub const NOTARY_QUERY_SERVERS_MAX: usize = 100;
 /// there must not make us ask once for every such request.
 pub const KEY_REFETCH_PAUSE: Duration = Duration::from_secs(60);
 
+/// The same where it gave no answer: it may just be starting, and what it sends us meanwhile is refused.
+pub const KEY_RETRY_PAUSE: Duration = Duration::from_secs(5);
+
 /// Servers whose keys are held in memory, some 300 bytes each.
 pub const KEY_CACHE_SERVERS_MAX: usize = 4_096;
 

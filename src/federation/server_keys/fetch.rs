@@ -19,7 +19,7 @@ use super::{
         FederationClient, FederationError, SendOptions,
         limits::{
             KEY_DOCUMENT_BYTES_MAX, KEY_FETCH_TIME_MAX, KEY_FETCHES_MAX, KEY_FETCHES_WAITING_MAX,
-            KEY_REFETCH_PAUSE, NOTARY_BYTES_MAX, NOTARY_SERVERS_MAX,
+            KEY_REFETCH_PAUSE, KEY_RETRY_PAUSE, NOTARY_BYTES_MAX, NOTARY_SERVERS_MAX,
         },
     },
     document::KeyDocument,
@@ -89,7 +89,10 @@ impl KeyFetcher {
         let json = match answer {
             Ok(answer) => answer.server_key.json().get().to_owned(),
             Err(FederationError::BackingOff { .. }) => return self.asked.forget(server),
-            Err(error) => return tracing::debug!(%server, %error, "cannot fetch a server's keys"),
+            Err(error) => {
+                tracing::debug!(%server, %error, "cannot fetch a server's keys");
+                return self.asked.retry_soon(server, Instant::now());
+            }
         };
         match KeyDocument::check_of(server, &json, self.clock.now_ms()) {
             Ok(document) => self.keep(vec![document]).await,
@@ -182,6 +185,16 @@ impl Asked {
         true
     }
 
+    /// It gave no answer: it may be asked again in [`KEY_RETRY_PAUSE`].
+    fn retry_soon(&self, server: &ServerName, now: Instant) {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(at), Some(earlier)) =
+            (asked.get_mut(server), now.checked_sub(KEY_REFETCH_PAUSE - KEY_RETRY_PAUSE))
+        {
+            *at = earlier;
+        }
+    }
+
     /// It was not asked after all.
     fn forget(&self, server: &ServerName) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
@@ -202,6 +215,9 @@ mod tests {
         assert!(asked.may_ask_at(a, start, pause) && asked.may_ask_at(b, start, pause));
         assert!(!asked.may_ask_at(a, start + Duration::from_secs(59), pause));
         assert!(asked.may_ask_at(a, start + Duration::from_secs(60), pause));
+        asked.retry_soon(b, start + Duration::from_secs(60));
+        assert!(!asked.may_ask_at(b, start + Duration::from_secs(64), KEY_REFETCH_PAUSE));
+        assert!(asked.may_ask_at(b, start + Duration::from_secs(65), KEY_REFETCH_PAUSE));
         asked.forget(b);
         assert!(asked.may_ask_at(b, start, pause));
     }
