@@ -9,9 +9,10 @@ use crate::{push::PushError, rooms::RoomError, sync::SyncError};
 impl From<SyncError> for ApiError {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::UnknownFilter(_) | SyncError::TooMuchAsked { .. } | SyncError::InvalidRange => {
-                Self::invalid_param(error.to_string())
-            }
+            SyncError::UnknownFilter(_)
+            | SyncError::TooMuchAsked { .. }
+            | SyncError::InvalidRange
+            | SyncError::InvalidSince => Self::invalid_param(error.to_string()),
             SyncError::UnknownPosition => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorKind::UnknownPos, error.to_string())
             }

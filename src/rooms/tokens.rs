@@ -52,7 +52,7 @@ impl FromStr for SyncToken {
     }
 }
 
-/// A `pos` of sliding sync: `s<position>_<typing serial>_<connection>_<answer>`. The first half is a sync
+/// A `pos` of sliding sync: `s<position>_<typing serial>-<connection>-<answer>`. The first half is a sync
 /// token, so that it says where to go on reading a room; the second says which answer of which connection it
 /// came with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct SlidingToken {
 
 impl fmt::Display for SlidingToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}_{}", self.told, self.connection, self.answer)
+        write!(f, "{}-{}-{}", self.told, self.connection, self.answer)
     }
 }
 
@@ -76,8 +76,8 @@ impl FromStr for SlidingToken {
 
     fn from_str(text: &str) -> Result<Self, ReadError> {
         let parts = || {
-            let (rest, answer) = text.rsplit_once('_')?;
-            let (told, connection) = rest.rsplit_once('_')?;
+            let (rest, answer) = text.rsplit_once('-')?;
+            let (told, connection) = rest.rsplit_once('-')?;
             Some(Self {
                 told: told.parse().ok()?,
                 connection: connection.parse().ok()?,

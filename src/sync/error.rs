@@ -22,6 +22,9 @@ pub enum SyncError {
     /// A range ends before it starts.
     #[error("a range ends before it starts")]
     InvalidRange,
+    /// The `since` of to-device messages was not given out by this server.
+    #[error("`since` of to_device is not a token of this server")]
+    InvalidSince,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandomness,

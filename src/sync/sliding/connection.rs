@@ -98,6 +98,8 @@ pub(super) struct News {
     pub(super) rules: RulesTold,
     /// True when global account data has been told.
     pub(super) account_data: bool,
+    /// A hash of what was told of the device's keys.
+    pub(super) keys: Option<u64>,
 }
 
 /// A connection.
@@ -125,6 +127,8 @@ pub(super) struct ToldAll {
     pub(super) rules: RulesTold,
     /// True when global account data has been told.
     pub(super) account_data: bool,
+    /// A hash of what was told of the device's keys; `None` if that was not asked for.
+    pub(super) keys: Option<u64>,
     /// The wanted states that rooms share.
     required: Vec<Arc<RequiredState>>,
 }
@@ -162,6 +166,7 @@ impl ToldAll {
         self.until = Some(news.until);
         self.rules = news.rules;
         self.account_data |= news.account_data;
+        self.keys = news.keys;
         (added, removed)
     }
 }

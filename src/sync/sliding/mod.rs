@@ -12,6 +12,7 @@
 mod byte_lru;
 mod connection;
 mod connections;
+mod encryption;
 mod extensions;
 mod filters;
 mod look;

@@ -85,6 +85,12 @@ pub struct ListFilters {
 /// What else is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ExtensionsRequest {
+    /// Messages for the device.
+    #[serde(default)]
+    pub to_device: ToDeviceExtension,
+    /// Whose devices changed, and what is left of the device's keys.
+    #[serde(default)]
+    pub e2ee: E2eeExtension,
     /// The user's account data.
     #[serde(default)]
     pub account_data: RoomExtension,
@@ -94,6 +100,36 @@ pub struct ExtensionsRequest {
     /// Who is typing.
     #[serde(default)]
     pub typing: RoomExtension,
+}
+
+/// Messages for the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ToDeviceExtension {
+    /// True when they are wanted.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// The most messages of an answer.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// The `next_batch` of the last answer that arrived.
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+impl ToDeviceExtension {
+    /// Up to where messages have arrived.
+    pub(super) fn since(&self) -> Result<Option<u64>, SyncError> {
+        let since = self.since.as_deref().filter(|since| !since.is_empty());
+        since.map(|since| since.parse().map_err(|_| SyncError::InvalidSince)).transpose()
+    }
+}
+
+/// Whose devices changed, and what is left of the device's keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct E2eeExtension {
+    /// True when it is wanted.
+    #[serde(default)]
+    pub enabled: Option<bool>,
 }
 
 /// An extension that tells of rooms.
@@ -153,6 +189,7 @@ impl SlidingBody {
                 return Err(SyncError::InvalidRange);
             }
         }
+        self.extensions.to_device.since()?;
         let rooms = self.lists.values().map(|list| &list.room).chain(self.room_subscriptions.values());
         for room in rooms {
             if room.required_state.len() > limits::REQUIRED_STATE_MAX {

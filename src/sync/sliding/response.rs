@@ -102,6 +102,12 @@ pub struct Hero {
 /// What else was asked for.
 #[derive(Debug, Default, Serialize)]
 pub struct Extensions {
+    /// Messages for the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_device: Option<ToDeviceResult>,
+    /// Whose devices changed, and what is left of the device's keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e2ee: Option<E2eeResult>,
     /// The user's account data.
     #[serde(skip_serializing_if = "AccountData::is_empty")]
     pub account_data: AccountData,
@@ -114,9 +120,45 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// True when there is nothing to tell.
+    /// True when there is nothing to tell of the user's data and rooms.
     pub fn is_empty(&self) -> bool {
         self.account_data.is_empty() && self.receipts.is_empty() && self.typing.is_empty()
+    }
+}
+
+/// Messages for the device.
+#[derive(Debug, Default, Serialize)]
+pub struct ToDeviceResult {
+    /// What the client sends as `since` once it has them.
+    pub next_batch: String,
+    /// The messages, oldest first.
+    pub events: Vec<EventJson>,
+}
+
+/// Whose devices changed, and what is left of the device's keys.
+#[derive(Debug, Default, Serialize)]
+pub struct E2eeResult {
+    /// Whose devices changed since the last answer.
+    #[serde(skip_serializing_if = "DeviceListsResult::is_empty")]
+    pub device_lists: DeviceListsResult,
+    /// How many one-time keys are left, by algorithm.
+    pub device_one_time_keys_count: BTreeMap<String, u64>,
+    /// The algorithms of fallback keys that were not given out.
+    pub device_unused_fallback_key_types: Vec<String>,
+}
+
+/// Whose devices changed.
+#[derive(Debug, Default, Serialize)]
+pub struct DeviceListsResult {
+    /// Users to look at again.
+    pub changed: Vec<OwnedUserId>,
+    /// Users to forget.
+    pub left: Vec<OwnedUserId>,
+}
+
+impl DeviceListsResult {
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.left.is_empty()
     }
 }
 

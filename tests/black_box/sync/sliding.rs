@@ -130,7 +130,7 @@ fn positions_that_are_not_known_are_refused() {
     let mut server = Server::start();
     let alice = server.register("alice");
     let first = ask(&alice, None, 0, &all_rooms()).ok();
-    ask(&alice, Some("s1_2_3_4"), 0, &all_rooms()).error(400, "M_UNKNOWN_POS");
+    ask(&alice, Some("s1_2-3-4"), 0, &all_rooms()).error(400, "M_UNKNOWN_POS");
     ask(&alice, Some("nonsense"), 0, &all_rooms()).error(400, "M_UNKNOWN_POS");
     ask(&alice.log_in_again(), Some(pos(&first)), 0, &all_rooms()).error(400, "M_UNKNOWN_POS");
     ask(&alice, Some(pos(&first)), 0, &all_rooms()).ok();
@@ -152,4 +152,61 @@ fn requests_that_make_no_sense_are_refused() {
     let room = json!({"timeline_limit": 1, "required_state": []});
     let many: serde_json::Map<_, _> = (0..101).map(|n| (format!("!{n}:example.org"), room.clone())).collect();
     ask(&alice, None, 0, &json!({"room_subscriptions": many})).error(400, "M_INVALID_PARAM");
+}
+
+/// What Element X asks for on its second connection.
+fn encryption(since: Option<&str>) -> Value {
+    json!({"conn_id": "encryption", "extensions": {
+        "to_device": {"enabled": true, "limit": 2, "since": since},
+        "e2ee": {"enabled": true},
+    }})
+}
+
+fn send_to_device(from: &Client, to: &Client, n: u64) {
+    let path = format!("/_matrix/client/v3/sendToDevice/org.test/txn{n}");
+    from.put(&path, json!({"messages": {&to.user_id: {&to.device_id: {"n": n}}}})).ok();
+}
+
+fn messages(answer: &Value) -> Vec<u64> {
+    let events = answer["extensions"]["to_device"]["events"].as_array().expect("events");
+    events.iter().map(|event| event["content"]["n"].as_u64().expect("n")).collect()
+}
+
+#[test]
+fn messages_for_a_device_are_kept_until_they_have_arrived() {
+    let server = Server::start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    (1..=3).for_each(|n| send_to_device(&alice, &bob, n));
+    let first = ask(&bob, None, 0, &encryption(None)).ok();
+    assert_eq!(messages(&first), [1, 2]);
+    let e2ee = &first["extensions"]["e2ee"];
+    assert_eq!(e2ee["device_one_time_keys_count"], json!({"signed_curve25519": 0}));
+    assert_eq!(e2ee["device_unused_fallback_key_types"], json!([]));
+    let token = |answer: &Value| answer["extensions"]["to_device"]["next_batch"].as_str().unwrap().to_owned();
+    let again = ask(&bob, Some(pos(&first)), 0, &encryption(None)).ok();
+    assert_eq!(messages(&again), [1, 2], "they were not said to have arrived");
+    let rest = ask(&bob, Some(pos(&again)), 0, &encryption(Some(&token(&again)))).ok();
+    assert_eq!(messages(&rest), [3]);
+    let since = token(&rest);
+    let start = Instant::now();
+    let woken = thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask(&bob, Some(pos(&rest)), POLL_MS, &encryption(Some(&since))).ok());
+        send_to_device(&alice, &bob, 4);
+        waiting.join().unwrap()
+    });
+    assert_eq!(messages(&woken), [4]);
+    assert!(start.elapsed() < Duration::from_millis(POLL_MS / 2), "woken only by the timeout");
+    ask(&bob, None, 0, &encryption(Some("x"))).error(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn who_comes_to_share_a_room_is_told_to_be_looked_at() {
+    let server = Server::start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let first = ask(&bob, None, 0, &encryption(None)).ok();
+    alice.create_room_with(&[&bob]);
+    let next = ask(&bob, Some(pos(&first)), POLL_MS, &encryption(None)).ok();
+    let changed =
+        next["extensions"]["e2ee"]["device_lists"]["changed"].as_array().cloned().unwrap_or_default();
+    assert!(changed.contains(&json!(alice.user_id)), "{next}");
 }

@@ -97,7 +97,7 @@ mod tests {
         let pos = |query| Query::parse(Some(query)).unwrap().pos();
         assert!(matches!(pos("timeout=0"), Ok(None)));
         assert!(matches!(pos("pos="), Ok(None)));
-        assert!(matches!(pos("pos=s1_2_3_4"), Ok(Some(_))));
+        assert!(matches!(pos("pos=s1_2-3-4"), Ok(Some(_))));
         for other in ["pos=s1_2", "pos=5%2Fm", "pos=t1"] {
             assert!(matches!(pos(other), Err(SyncError::UnknownPosition)), "{other}");
         }
