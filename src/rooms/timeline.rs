@@ -177,17 +177,7 @@ impl Timelines {
         position: StreamPosition,
         end: TimelineKey,
     ) -> Result<TimelineKey, StorageError> {
-        // Positions grow with the keys of live events, which count up from 1: a binary search by point reads.
-        let (mut low, mut high) = (1_i64, end.0.max(1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let range = TIMELINE.prefix_from(&(room,), &(room, TimelineKey(middle)));
-            match self.storage.scan(&TIMELINE, &range, Direction::Forward).next().transpose()? {
-                Some(((_, key), (_, at))) if at <= position => low = key.0.saturating_add(1),
-                _ => high = middle,
-            }
-        }
-        Ok(TimelineKey(low))
+        first_after(&self.storage, room, position, end)
     }
 
     /// The gap that a token names in the view's room.
@@ -281,4 +271,24 @@ impl Timelines {
         state.retain(|event| filter.allows(event.event()));
         Ok(state)
     }
+}
+
+/// The first key past everything that was there at a position; `end` is a key that came later.
+pub(super) fn first_after(
+    storage: &Storage,
+    room: ShortRoomId,
+    position: StreamPosition,
+    end: TimelineKey,
+) -> Result<TimelineKey, StorageError> {
+    // Positions grow with the keys of live events, which count up from 1: a binary search by point reads.
+    let (mut low, mut high) = (1_i64, end.0.max(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let range = TIMELINE.prefix_from(&(room,), &(room, TimelineKey(middle)));
+        match storage.scan(&TIMELINE, &range, Direction::Forward).next().transpose()? {
+            Some(((_, key), (_, at))) if at <= position => low = key.0.saturating_add(1),
+            _ => high = middle,
+        }
+    }
+    Ok(TimelineKey(low))
 }

@@ -12,12 +12,13 @@ use ruma::RoomId;
 
 use super::{
     EventStore, ReadError, RoomError, RoomIndex, RoomStates, StateHistory, StoredEvent, Viewer, limits,
+    timeline::first_after,
 };
 use crate::{
     matrix::event::Event,
     state::tree::StateRoot,
     storage::{
-        Read, ShortEventId, ShortRoomId, ShortStateKeyId, Storage, TimelineKey,
+        Read, ShortEventId, ShortRoomId, ShortStateKeyId, Storage, StreamPosition, TimelineKey,
         records::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead},
         tables::IDLE_REDACTIONS,
     },
@@ -412,6 +413,14 @@ impl RoomView<'_> {
         Ok(membership)
     }
 
+    /// A stay that ended at a position.
+    fn stay_until(&self, position: StreamPosition) -> Result<Stay, RoomError> {
+        let newest = self.head.as_ref().map_or(TimelineKey(0), |head| head.newest);
+        let end = TimelineKey(newest.0.saturating_add(1));
+        let next = first_after(&self.visibility.storage, self.room, position, end)?;
+        Ok(Stay::Until(TimelineKey(next.0.saturating_sub(1))))
+    }
+
     /// Follows the viewer's member events back to the one that ended a stay.
     fn find_stay(&self) -> Result<Stay, RoomError> {
         let Some(row) = self.row.filter(|row| !row.forgotten) else { return Ok(Stay::Never) };
@@ -425,7 +434,11 @@ impl RoomView<'_> {
             let member = self.viewer.member_key();
             let Some(previous) = self.visibility.states.get_short(before, member)? else { break };
             if self.membership_in(previous)? == Some(Membership::Join) {
-                return Ok(meta.timeline.map_or(Stay::Never, Stay::Until));
+                if let Some(key) = meta.timeline {
+                    return Ok(Stay::Until(key));
+                }
+                // Not shown when it came, and what a resolution came to later: that is when the stay ended.
+                return if event == row.event { self.stay_until(row.position) } else { Ok(Stay::Never) };
             }
             event = previous;
         }

@@ -24,7 +24,7 @@ use crate::{
         Direction, Read, ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, Storage, StorageError,
         StreamPosition, TimelineKey,
         records::Membership,
-        tables::{EVENT_META, MEMBERSHIPS, TIMELINE},
+        tables::{EVENT_META, FORKED_STATES, MEMBERSHIPS, TIMELINE},
     },
     users::keys::device_list,
 };
@@ -141,6 +141,9 @@ impl DeviceLists {
         let end = TimelineKey(newest.0.saturating_add(1));
         let key = self.timelines.first_after(room, position, end)?;
         let Some((event, _)) = self.storage.get(&TIMELINE, &(room, key))? else { return Ok(None) };
+        if let Some(root) = self.storage.get(&FORKED_STATES, &(room, key))? {
+            return Ok(Some(StateRoot::from_bytes(root)));
+        }
         let meta = self.storage.get(&EVENT_META, &event)?;
         Ok(meta.map(|meta| StateRoot::from_bytes(meta.state_before)))
     }

@@ -119,9 +119,10 @@ impl Oracle {
         state.values().map(entry).collect()
     }
 
-    /// The union of the auth chains of the events of a state.
+    /// The union of the auth chains of the events of a state, with these events: as deployed servers read it.
     pub fn auth_chain(world: &World, state: &Entries) -> EventIdSet<OwnedEventId> {
-        let events = auth_chain(world, state.values().copied());
+        let mut events = auth_chain(world, state.values().copied());
+        events.extend(state.values());
         events.into_iter().map(|id| world.event(id).event_id().to_owned()).collect()
     }
 

@@ -10,8 +10,8 @@ use crate::{
         Direction, Read, ShortEventId, ShortRoomId, StorageError, StreamPosition, TimelineKey, Transaction,
         records::Membership,
         tables::{
-            EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_CHANGES, ROOM_HEADS,
-            ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS, SHORT_IDS, STATE_NODES, TIMELINE,
+            CHAIN_POSITIONS, EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_CHANGES,
+            ROOM_HEADS, ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS, SHORT_IDS, STATE_NODES, TIMELINE,
         },
     },
 };
@@ -170,4 +170,48 @@ fn membership_rows_are_rebuilt_from_the_state() {
     assert!(repaired.repaired >= 4 && repaired.is_clean(), "{repaired}");
     let again = scene.check(false);
     assert!(again.is_clean() && again.repaired == 0, "{again}");
+}
+
+/// Two servers of which each has forked the room, soft-failed something, and been given a state.
+#[test]
+fn nothing_is_wrong_with_what_is_received() {
+    use crate::rooms::receiving::testing::two_servers;
+
+    let (one, two, room) = two_servers(&ruma::RoomVersionId::V11);
+    let (alice, bob, carol) = (one.user("alice"), two.user("bob"), two.user("carol"));
+    let ban = one.rooms.set_membership(&room, &alice, &carol, "ban").unwrap();
+    two.rooms.join(&room, &carol);
+    let join = two.ends(&room).pop().unwrap();
+    two.accept(&one.event(&ban));
+    one.receive(&two.event(&join));
+    one.rooms.set_state(&room, &alice, "m.room.topic", "", json!({"topic": "forked"})).unwrap();
+    let said = two.rooms.say(&room, &bob, "after both");
+    one.accept(&two.event(&said));
+    let skipped = one.rooms.set_state(&room, &alice, "m.room.name", "", json!({"name": "skipped"})).unwrap();
+    let last = one.rooms.say(&room, &alice, "after the gap");
+    let state = one.state_before(&last);
+    let (known, chain) = one.state_and_auth_chain(&state);
+    let outliers = known.into_iter().chain(chain).collect();
+    two.received.store_outliers(&room, &ruma::RoomVersionId::V11, outliers).unwrap();
+    let ids: Vec<_> = state.into_values().collect();
+    two.received.receive_with_state((*one.event(&last)).clone(), &ids).unwrap();
+    assert!(two.stored(&skipped).is_some());
+    // An invite of a room that only the other server knows.
+    let other = one.public_room(&alice, &ruma::RoomVersionId::V11);
+    let membership = json!({"membership": "invite"});
+    let invite = one.build_on(&one, &other, (&alice, "m.room.member", Some(bob.as_str())), &membership);
+    two.received.remote_invite(&ruma::RoomVersionId::V11, invite, Vec::new()).unwrap();
+    for (server, name) in [(&one, server_name!("one.example")), (&two, server_name!("two.example"))] {
+        let report = run(&server.rooms.storage, name, false).unwrap();
+        assert!(report.is_clean(), "{}: {report}", server.name);
+    }
+}
+
+#[test]
+fn a_missing_place_of_an_auth_chain_is_found() {
+    let scene = scene();
+    let row = scene.rooms.storage.scan(&CHAIN_POSITIONS, &CHAIN_POSITIONS.all(), Direction::Forward).nth(2);
+    let (event, _) = row.unwrap().unwrap();
+    scene.damage(|rows| rows.delete(&CHAIN_POSITIONS, &event));
+    scene.finds("no place in the chain-cover index");
 }

@@ -14,7 +14,12 @@ use ruma::{OwnedEventId, OwnedServerName, RoomId, ServerName, room_version_rules
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
-use super::{IncomingError, Inner, lanes::tell, limits, remote::NoAnswer};
+use super::{
+    IncomingError, Inner,
+    lanes::tell,
+    limits,
+    remote::{Between, NoAnswer},
+};
 use crate::{
     matrix::event::Event,
     rooms::{Reception, RoomError},
@@ -43,6 +48,8 @@ struct Filling<'f> {
     /// Events whose auth chains have been asked for.
     authorised: HashSet<OwnedEventId>,
     fetched: usize,
+    /// Ancestors from before this server was in the room are not fetched.
+    min_depth: u64,
     last_outage: Option<String>,
 }
 
@@ -68,11 +75,19 @@ impl Inner {
         let _place = self.filling.acquire().await.map_err(|_| IncomingError::GivenUp)?;
         let room_id = event.room_id().to_owned();
         let wanted = event.event_id().to_owned();
+        let (pushed_by, pushed) = (origin.to_owned(), event.clone());
+        let (servers, min_depth) = self
+            .work(move |inner| {
+                let servers = inner.servers_to_ask(&pushed_by, &pushed)?;
+                Ok((servers, inner.received.first_depth(pushed.room_id())?))
+            })
+            .await?;
         let mut filling = Filling {
             inner: self,
             rules,
             room_id: &room_id,
-            servers: self.servers_to_ask(origin, &event)?,
+            servers,
+            min_depth,
             pending: BTreeMap::from([(wanted.clone(), event)]),
             authorised: HashSet::new(),
             fetched: 0,
@@ -135,7 +150,7 @@ impl Filling<'_> {
         for event_id in ancestors_first(&self.pending) {
             let Some(event) = self.pending.get(&event_id).cloned() else { continue };
             let received = event.clone();
-            match self.inner.work(move |rooms| rooms.receive(received)).await? {
+            match self.inner.work(move |inner| inner.received.receive(received)).await? {
                 Reception::Missing { prev_events, auth_events } => {
                     let unknown = prev_events.into_iter().filter(|id| !self.pending.contains_key(id));
                     let unknown: Vec<_> = unknown.collect();
@@ -183,16 +198,18 @@ impl Filling<'_> {
 
     /// Asks for the ancestors that are lacking; true if there are new ones.
     async fn fetch_ancestors(&mut self, lacking: &Lacking) -> Result<bool, IncomingError> {
-        if lacking.followers.is_empty() || self.fetched >= limits::INBOUND_ANCESTORS_MAX {
+        let recent =
+            |id: &&OwnedEventId| self.pending.get(*id).is_some_and(|event| event.depth() > self.min_depth);
+        let latest: Vec<OwnedEventId> =
+            lacking.followers.iter().filter(recent).take(limits::INBOUND_LATEST_MAX).cloned().collect();
+        if latest.is_empty() || self.fetched >= limits::INBOUND_ANCESTORS_MAX {
             return Ok(false);
         }
-        let earliest = self.ends()?;
+        let (limit, min_depth) = (limits::INBOUND_ANCESTORS_PER_ROUND, self.min_depth);
+        let between = Between { earliest: self.ends().await?, latest, limit, min_depth };
         let inner = self.inner;
         for server in self.servers.clone() {
-            let latest = lacking.followers.iter().take(limits::INBOUND_LATEST_MAX).cloned().collect();
-            let limit = limits::INBOUND_ANCESTORS_PER_ROUND;
-            let answer = inner.remote.missing_events(&server, self.room_id, earliest.clone(), latest, limit);
-            match answer.await {
+            match inner.remote.missing_events(&server, self.room_id, between.clone()).await {
                 Ok(pdus) => {
                     if self.take_ancestors(pdus, &lacking.prev_events).await? {
                         return Ok(true);
@@ -216,6 +233,9 @@ impl Filling<'_> {
         let mut progressed = false;
         while let Some(event_id) = open.pop() {
             let Some(event) = answered.remove(&event_id) else { continue };
+            if event.depth() < self.min_depth {
+                continue;
+            }
             if self.fetched >= limits::INBOUND_ANCESTORS_MAX {
                 break;
             }
@@ -257,10 +277,10 @@ impl Filling<'_> {
             self.fetch_state(&server, event_id, &ids.state, &ids.auth_chain).await?;
             let Some(event) = self.pending.get(event_id).cloned() else { return Ok(true) };
             let (received, known) = (event.clone(), ids.state);
-            let reception = inner.work(move |rooms| {
+            let reception = inner.work(move |inner| {
                 // What could not be had, or is allowed by nothing, is no part of the state.
-                let known = rooms.known_outliers(known)?;
-                rooms.receive_with_state(received, &known)
+                let known = inner.received.known_outliers(known)?;
+                inner.received.receive_with_state(received, &known)
             });
             match reception.await? {
                 Reception::Missing { auth_events, .. } => {
@@ -285,14 +305,19 @@ impl Filling<'_> {
         state: &[OwnedEventId],
         auth_chain: &[OwnedEventId],
     ) -> Result<(), IncomingError> {
-        let mut wanted: BTreeSet<OwnedEventId> = BTreeSet::new();
         // The event's own auth events need not be in the state.
         let own = self.pending.get(event_id).map(|event| event.auth_events().to_vec()).unwrap_or_default();
-        for id in state.iter().chain(auth_chain).chain(&own) {
-            if !self.inner.received.is_stored(id)? {
-                wanted.insert(id.clone());
+        let named: BTreeSet<OwnedEventId> = state.iter().chain(auth_chain).chain(&own).cloned().collect();
+        let unknown = self.inner.work(move |inner| {
+            let mut unknown = BTreeSet::new();
+            for id in named {
+                if !inner.received.is_stored(&id)? {
+                    unknown.insert(id);
+                }
             }
-        }
+            Ok(unknown)
+        });
+        let wanted = unknown.await?;
         let inner = self.inner;
         let pdus = if wanted.len() > limits::INBOUND_SINGLE_EVENTS_MAX {
             match inner.remote.state(server, self.room_id, event_id).await {
@@ -314,11 +339,11 @@ impl Filling<'_> {
             self.verified(pdus, 2 * limits::INBOUND_STATE_EVENTS_MAX).await.into_values().collect();
         let room_id = self.room_id.to_owned();
         self.inner
-            .work(move |rooms| {
-                let index = rooms.appender().index();
+            .work(move |inner| {
+                let index = inner.received.appender().index();
                 let room = index.room(&room_id)?.ok_or_else(|| RoomError::RoomNotFound(room_id.clone()))?;
                 let record = index.record(room)?.ok_or_else(|| RoomError::RoomNotFound(room_id.clone()))?;
-                rooms.store_outliers(&room_id, &record.version, events)
+                inner.received.store_outliers(&room_id, &record.version, events)
             })
             .await?;
         Ok(())
@@ -343,13 +368,17 @@ impl Filling<'_> {
     }
 
     /// The room's ends: where another server may stop looking.
-    fn ends(&self) -> Result<Vec<OwnedEventId>, IncomingError> {
-        let appender = self.inner.received.appender();
-        let Some(room) = appender.index().room(self.room_id)? else { return Ok(Vec::new()) };
-        let ends = appender.index().head(room)?.map(|head| head.extremities).unwrap_or_default();
-        let storage = appender.storage();
-        let ends = ends.into_iter().take(limits::INBOUND_LATEST_MAX);
-        Ok(ends.map(|end| storage.event_id(end)).collect::<Result<_, _>>()?)
+    async fn ends(&self) -> Result<Vec<OwnedEventId>, IncomingError> {
+        let room_id = self.room_id.to_owned();
+        let ends = self.inner.work(move |inner| {
+            let appender = inner.received.appender();
+            let Some(room) = appender.index().room(&room_id)? else { return Ok(Vec::new()) };
+            let ends = appender.index().head(room)?.map(|head| head.extremities).unwrap_or_default();
+            let storage = appender.storage();
+            let ends = ends.into_iter().take(limits::INBOUND_LATEST_MAX);
+            Ok(ends.map(|end| storage.event_id(end)).collect::<Result<_, _>>()?)
+        });
+        ends.await
     }
 
     fn note(&mut self, error: NoAnswer) {

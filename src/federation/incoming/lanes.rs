@@ -8,7 +8,7 @@ use std::{
 use ruma::{OwnedRoomId, OwnedServerName};
 use serde_json::value::RawValue;
 
-use super::{IncomingError, IncomingPdus, Inner, gaps::Filled, limits};
+use super::{IncomingError, IncomingPdus, Inner, ThisRoom, gaps::Filled, limits};
 use crate::{matrix::event::Event, rooms::Reception, storage::records::InboundPduRow};
 
 type Lane = (OwnedRoomId, OwnedServerName);
@@ -75,7 +75,9 @@ impl Inner {
 
     async fn work_off_one(self: &Arc<Self>, lane: &Lane, number: u64) -> Result<(), IncomingError> {
         let (room_id, origin) = lane;
-        let Some(row) = self.queue.get(room_id, number)? else { return Ok(()) };
+        let room = room_id.clone();
+        let row = self.work(move |inner| Ok(inner.queue.get(&room, number)?)).await?;
+        let Some(row) = row else { return Ok(()) };
         for pause in limits::INBOUND_RETRY_PAUSES.iter().copied().map(Some).chain([None]) {
             match (self.work_on(lane, &row).await?, pause) {
                 (Worked::Done, _) => break,
@@ -89,16 +91,18 @@ impl Inner {
                 }
             }
         }
-        self.queue.remove(room_id, number)?;
-        Ok(())
+        let room = room_id.clone();
+        self.work(move |inner| Ok(inner.queue.remove(&room, number)?)).await
     }
 
     async fn work_on(self: &Arc<Self>, lane: &Lane, row: &InboundPduRow) -> Result<Worked, IncomingError> {
         let (room_id, origin) = lane;
-        let Some((_, rules)) = self.room_here(room_id)? else {
-            // Left meanwhile.
-            return Ok(Worked::Done);
-        };
+        let room = room_id.clone();
+        let known = self.work(move |inner| inner.room(&room)).await?;
+        let Some(ThisRoom { rules, is_here, is_coming, .. }) = known else { return Ok(Worked::Done) };
+        if is_coming {
+            return Ok(Worked::Unreachable("the room is being joined".to_owned()));
+        }
         let pdu = String::from_utf8(row.pdu.clone()).ok().and_then(|text| RawValue::from_string(text).ok());
         let Some(pdu) = pdu else { return Ok(Worked::Done) };
         let verified = self.remote.verify(vec![pdu], &rules).await.pop();
@@ -111,7 +115,12 @@ impl Inner {
             None => return Ok(Worked::Done),
         };
         let received = event.clone();
-        match self.work(move |rooms| rooms.receive(received)).await? {
+        if !is_here {
+            // Not in the room, or left meanwhile: all that is of interest is an invite that is taken back.
+            self.work(move |inner| inner.received.rescind(received)).await?;
+            return Ok(Worked::Done);
+        }
+        match self.work(move |inner| inner.received.receive(received)).await? {
             Reception::Missing { .. } => {}
             reception => {
                 tell(&event, &reception);

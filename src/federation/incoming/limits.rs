@@ -24,9 +24,10 @@ pub const INBOUND_FILLING_MAX: usize = 16;
 /// Time for filling one gap, all questions included.
 pub const INBOUND_FILL_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Pauses before an event whose ancestors' servers could not be reached is tried again. Only what the same server
-/// sends of the same room waits meanwhile.
-pub const INBOUND_RETRY_PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(15)];
+/// Pauses before an event is tried again whose ancestors' servers could not be reached, or whose room is being
+/// joined just then. Only what the same server sends of the same room waits meanwhile.
+pub const INBOUND_RETRY_PAUSES: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
 
 /// Servers that are asked for what an event lacks.
 pub const INBOUND_SERVERS_ASKED_MAX: usize = 4;

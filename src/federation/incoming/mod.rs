@@ -18,7 +18,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ruma::{OwnedEventId, OwnedRoomId, RoomId, ServerName, room_version_rules::RoomVersionRules};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, ServerName, UserId, room_version_rules::RoomVersionRules};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
@@ -33,7 +33,7 @@ use crate::{
 
 pub use self::{
     other_servers::OtherServers,
-    remote::{Answer, BoxedAnswer, NoAnswer, RemoteEvents, StateIds},
+    remote::{Answer, Between, BoxedAnswer, NoAnswer, RemoteEvents, StateIds},
 };
 
 /// Takes in what other servers push. Cheap to clone.
@@ -202,15 +202,18 @@ impl IncomingPdus {
             Ok(in_room) => in_room.room_id,
             Err(error) => return Ok(Looked::Dropped(format!("it names no room: {error}"))),
         };
-        let Some((room, rules)) = self.inner.room_here(&room_id)? else {
-            return Ok(Looked::Dropped(format!("this server is not in room {room_id}")));
+        let Some(ThisRoom { room, rules, is_here, is_coming }) = self.inner.room(&room_id)? else {
+            return Ok(Looked::Dropped(format!("room {room_id} is not known")));
         };
         let event = match Event::from_pdu(pdu.get().as_bytes(), &rules) {
             Ok(event) => event,
             Err(error) => return Ok(Looked::Dropped(error.to_string())),
         };
         let event_id = event.event_id().to_owned();
-        if !self.inner.acls.allows(origin, room)? {
+        if !(is_here || is_coming || self.inner.is_about_a_user_here(&event)) {
+            return Ok(Looked::Dropped(format!("this server is not in room {room_id}")));
+        }
+        if is_here && !self.inner.acls.allows(origin, room)? {
             return Ok(Looked::Refused(event_id, "your server is not allowed in this room".to_owned()));
         }
         if self.inner.received.is_known(&event)? {
@@ -228,6 +231,16 @@ impl IncomingPdus {
     }
 }
 
+/// A room that this server knows.
+struct ThisRoom {
+    room: ShortRoomId,
+    rules: RoomVersionRules,
+    /// Whether a user here is joined.
+    is_here: bool,
+    /// Whether it is being taken in from another server, which may push events already.
+    is_coming: bool,
+}
+
 /// A first look at a PDU.
 enum Looked {
     At(Acceptable),
@@ -237,25 +250,38 @@ enum Looked {
 }
 
 impl Inner {
-    /// A room that this server is in, and its rules.
-    fn room_here(&self, room_id: &RoomId) -> Result<Option<(ShortRoomId, RoomVersionRules)>, RoomError> {
+    /// A room that this server is in, or knows from an invite.
+    fn room(&self, room_id: &RoomId) -> Result<Option<ThisRoom>, RoomError> {
         let appender = self.received.appender();
         let index = appender.index();
         let Some(room) = index.room(room_id)? else { return Ok(None) };
-        if !self.servers.is_in_room(room, appender.server_name())? {
-            return Ok(None);
-        }
-        Ok(Some((room, index.rules(room)?)))
+        let is_here = self.servers.is_in_room(room, appender.server_name())?;
+        let is_entered = index.head(room)?.is_some_and(|head| !head.extremities.is_empty());
+        let has_create_event = index.record(room)?.is_some_and(|record| record.create_event.0 != 0);
+        Ok(Some(ThisRoom {
+            room,
+            rules: index.rules(room)?,
+            is_here: is_here && is_entered,
+            is_coming: has_create_event && !is_entered,
+        }))
+    }
+
+    /// Whether an event is the membership of a user here: of rooms that this server is not in, others only
+    /// tell that an invite is taken back.
+    fn is_about_a_user_here(&self, event: &Event) -> bool {
+        let server = self.received.appender().server_name();
+        let target = event.state_key().and_then(|key| <&UserId>::try_from(key).ok());
+        event.event_type() == "m.room.member" && target.is_some_and(|target| target.server_name() == server)
     }
 
     /// Runs work on the store, off the runtime's threads, with few others at a time.
     async fn work<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&ReceivedEvents) -> Result<T, RoomError> + Send + 'static,
+        work: impl FnOnce(&Self) -> Result<T, RoomError> + Send + 'static,
     ) -> Result<T, IncomingError> {
         let _place = self.working.acquire().await.map_err(|_| IncomingError::GivenUp)?;
-        let received = self.received.clone();
-        let done = tokio::task::spawn_blocking(move || work(&received)).await;
+        let inner = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
         Ok(done.map_err(|_| IncomingError::GivenUp)??)
     }
 }

@@ -1,7 +1,7 @@
 //! The questions of gaps, asked of real servers.
 
 use ruma::{
-    EventId, OwnedEventId, RoomId, ServerName,
+    EventId, RoomId, ServerName, UInt,
     api::federation::{
         authorization::get_event_authorization,
         event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
@@ -10,7 +10,7 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-use super::{Answer, BoxedAnswer, NoAnswer, RemoteEvents, StateIds, limits};
+use super::{Answer, Between, BoxedAnswer, NoAnswer, RemoteEvents, StateIds, limits};
 use crate::{
     federation::{FederationClient, FederationError, SendOptions, ServerKeys},
     matrix::event::Event,
@@ -44,13 +44,13 @@ impl RemoteEvents for OtherServers {
         &'a self,
         server: &'a ServerName,
         room_id: &'a RoomId,
-        earliest: Vec<OwnedEventId>,
-        latest: Vec<OwnedEventId>,
-        limit: u32,
+        between: Between,
     ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>> {
         Box::pin(async move {
+            let Between { earliest, latest, limit, min_depth } = between;
             let mut request = get_missing_events::v1::Request::new(room_id.to_owned(), earliest, latest);
             request.limit = limit.into();
+            request.min_depth = UInt::new_saturating(min_depth);
             Ok(self.client.send(server, request).await?.events)
         })
     }

@@ -32,17 +32,28 @@ pub struct StateIds {
     pub auth_chain: Vec<OwnedEventId>,
 }
 
+/// The part of a room's graph that is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Between {
+    /// Events that this server has, beyond which nobody need look.
+    pub earliest: Vec<OwnedEventId>,
+    /// Events whose ancestors are asked for.
+    pub latest: Vec<OwnedEventId>,
+    /// Events at most.
+    pub limit: u32,
+    /// The least depth of an event that is of interest.
+    pub min_depth: u64,
+}
+
 /// Other servers, as far as the filling of gaps needs them. Answers are bounded in bytes and time by whoever
 /// implements it, and not believed: their events are verified and checked.
 pub trait RemoteEvents: Send + Sync + 'static {
-    /// The events between `latest` and `earliest`, at most `limit` (`/get_missing_events`).
+    /// The events between two sides (`/get_missing_events`).
     fn missing_events<'a>(
         &'a self,
         server: &'a ServerName,
         room_id: &'a RoomId,
-        earliest: Vec<OwnedEventId>,
-        latest: Vec<OwnedEventId>,
-        limit: u32,
+        between: Between,
     ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>>;
 
     /// The state before an event (`/state_ids`).

@@ -20,13 +20,15 @@ mod outliers;
 mod redactions;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use ruma::{EventId, OwnedEventId};
+use ruma::{EventId, OwnedEventId, RoomId};
 
 pub use self::{
     backfill::{Backfilled, GivenStates},
@@ -42,9 +44,9 @@ use crate::{
     matrix::event::Event,
     state::tree::StateRoot,
     storage::{
-        ChangeScope, Read, ShortEventId, StreamPosition, Transaction,
+        ChangeScope, Direction, Read, ShortEventId, StreamPosition, TimelineKey, Transaction,
         records::{EventMeta, EventStatus},
-        tables::{EVENT_META, MISSING_EVENTS, ROOM_HEADS},
+        tables::{EVENT_META, MISSING_EVENTS, ROOM_HEADS, TIMELINE},
     },
 };
 
@@ -118,10 +120,13 @@ impl ReceivedEvents {
         let room_id = event.room_id().to_owned();
         let mut room = self.open(&room_id)?;
         let reception = self.receive_in(&mut room, event, given)?;
-        let is_forked = room.head.extremities.len() > super::limits::EXTREMITIES_UNJOINED_MAX;
+        // Not at every event, where nobody here may join them.
+        let is_forked = room.head.extremities.len() % super::limits::EXTREMITIES_UNJOINED_MAX == 1;
+        let is_forked = is_forked && room.head.extremities.len() > 1;
         drop(room);
-        if is_forked {
-            self.join_ends(&room_id)?;
+        if is_forked && let Err(error) = self.join_ends(&room_id) {
+            // The event itself is in.
+            tracing::warn!(room = %room_id, "the ends of a room were not joined: {error}");
         }
         Ok(reception)
     }
@@ -186,6 +191,16 @@ impl ReceivedEvents {
         let Some(short) = storage.short_event_id(event_id)? else { return Ok(false) };
         let meta = storage.get(&EVENT_META, &short)?;
         Ok(meta.is_some_and(|meta| meta.status != EventStatus::OutOfBand))
+    }
+
+    /// The depth of the first event that this server has seen happen in a room: its create event, or the join
+    /// by which this server came in. What lies before is history.
+    pub fn first_depth(&self, room_id: &RoomId) -> Result<u64, RoomError> {
+        let Some(room) = self.appender.index().room(room_id)? else { return Ok(0) };
+        let range = TIMELINE.prefix_from(&(room,), &(room, TimelineKey(1)));
+        let first = self.appender.storage().scan(&TIMELINE, &range, Direction::Forward).next().transpose()?;
+        let Some((_, (event, _))) = first else { return Ok(0) };
+        Ok(self.stored(event)?.map_or(0, |stored| stored.event.depth()))
     }
 
     /// Those of the events that are in the store and have been checked.

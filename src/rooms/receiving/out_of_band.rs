@@ -10,7 +10,7 @@ use crate::{
     rooms::{RoomError, appender::MembershipChange},
     storage::{
         Direction, Json, Read, ShortEventId, ShortRoomId, StorageError,
-        records::{EventStatus, RoomRecord},
+        records::{EventStatus, Membership, RoomRecord},
         tables::{EVENT_JSON, EVENT_META, LOCAL_MEMBERS, ROOM_HEADS, ROOMS},
     },
 };
@@ -41,6 +41,32 @@ impl ReceivedEvents {
     /// can be reached, one that only this server knows.
     pub fn remote_leave(&self, version: &RoomVersionId, event: Event) -> Result<(), RoomError> {
         self.out_of_band(version, event, None)
+    }
+
+    /// Takes an invite back, or answers a knock with no: `event`, whose signatures have been checked, ends the
+    /// invite or knock of a user here in a room that this server is not in. Only who sent the invite may, or
+    /// for a knock a server other than this one; anything else changes nothing and answers false.
+    pub fn rescind(&self, event: Event) -> Result<bool, RoomError> {
+        let storage = self.appender.storage();
+        let index = self.appender.index();
+        let Some(room) = index.room(event.room_id())? else { return Ok(false) };
+        let Some(record) = index.record(room)? else { return Ok(false) };
+        let ends = matches!(event.membership().as_deref(), Some("leave" | "ban"));
+        let target = event.state_key().and_then(|key| <&UserId>::try_from(key).ok());
+        let Some(target) = target.filter(|_| ends) else { return Ok(false) };
+        let Some(user) = storage.short_user_id(target)? else { return Ok(false) };
+        let Some(row) = index.membership(user, room)? else { return Ok(false) };
+        let Some(current) = self.stored(row.event)? else { return Ok(false) };
+        let may = match row.membership {
+            Membership::Invite => current.event.sender() == event.sender(),
+            Membership::Knock => event.sender().server_name() != self.appender.server_name(),
+            _ => false,
+        };
+        if may && current.meta.status == EventStatus::OutOfBand {
+            self.out_of_band(&record.version, event, None)?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     fn out_of_band(

@@ -169,7 +169,6 @@ impl ReceivedEvents {
         outliers: &mut Outliers,
     ) -> Result<Option<EventStatus>, RoomError> {
         let mut auth_events = Vec::with_capacity(event.auth_events().len());
-        let missing_before = outliers.missing.len();
         for event_id in event.auth_events() {
             let stored = match new.get(&**event_id) {
                 Some(stored) => Some(stored.clone()),
@@ -183,7 +182,7 @@ impl ReceivedEvents {
             }
         }
         if auth_events.len() < event.auth_events().len() {
-            tracing::debug!(event = %event.event_id(), missing_before, "auth events of an outlier are missing");
+            tracing::debug!(event = %event.event_id(), "auth events of an outlier are missing");
             return Ok(None);
         }
         let Checked { rules, create, .. } = checked;

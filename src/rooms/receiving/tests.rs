@@ -345,6 +345,18 @@ fn invites_of_unknown_rooms_are_shown_and_ended() {
     );
     two.received.remote_leave(&V11, leave).unwrap();
     assert_eq!(membership(&two, &bob, &room), Some(Membership::Leave));
+    // Invited again, and the invite is taken back: only by who sent it.
+    let state = one.state(&room);
+    two.received.remote_invite(&V11, invite.clone(), Vec::new()).unwrap();
+    let stranger = OwnedUserId::try_from("@mallory:three.example").unwrap();
+    for (sender, ends) in [(&stranger, false), (&alice, true)] {
+        let last = one.event(&one.ends(&room)[0]);
+        let member = (&**sender, "m.room.member", Some(bob.as_str()));
+        let kick = one.build(&one, &[&last], &state, member, &json!({"membership": "leave"}));
+        assert_eq!(two.received.rescind(kick).unwrap(), ends);
+        let expected = if ends { Membership::Leave } else { Membership::Invite };
+        assert_eq!(membership(&two, &bob, &room), Some(expected));
+    }
     // Invited again, Bob joins after all: the invite becomes part of the room.
     two.received.remote_invite(&V11, invite.clone(), Vec::new()).unwrap();
     one.accept(&invite);

@@ -7,7 +7,7 @@ use ruma::room_version_rules::StateResolutionV2Rules;
 use super::{
     ResolutionError, Room, RoomView, conflicts::Conflicts, subgraph::conflicted_subgraph, upward::Upward,
 };
-use crate::state::chain_cover::{ChainPosition, ChainRange, Reach, difference_of};
+use crate::state::chain_cover::{ChainPosition, ChainRange, Occupant, Reach, difference_of};
 use crate::state::limits::FULL_CONFLICTED_SET_MAX;
 use crate::state::tree::NodeSource;
 
@@ -28,7 +28,7 @@ where
     add_auth_difference(room, conflicts, &mut set)?;
     if tweaks.consider_conflicted_state_subgraph {
         for range in conflicted_subgraph(room, &positions)? {
-            add_range(room, range, &mut set)?;
+            add_range(room, range, &mut set, |_| Ok(false))?;
         }
     }
     Ok(set)
@@ -39,6 +39,10 @@ where
 /// With U for the auth chain of the unconflicted state and Dᵢ for that of the conflicted events of state i,
 /// Cᵢ = U ∪ Dᵢ, so that the difference is (∪Dᵢ − ∩Dᵢ) − U. The sets hold the auth chain of each event in
 /// them, so U takes away the lower part of each range.
+///
+/// Agreed reading: the events of a state count into its own auth chain. That only matters for an event of the
+/// unconflicted state which some states' conflicted events cite and others' don't: it is in every state, so it
+/// is no part of the difference.
 fn add_auth_difference<S, V>(
     room: &Room<'_, S, V>,
     conflicts: &Conflicts,
@@ -63,7 +67,10 @@ where
             continue;
         }
         range.after = last_cited(&mut upward, range)?;
-        add_range(room, range, set)?;
+        let is_unconflicted = |occupant: Occupant| -> Result<bool, ResolutionError<V::Error>> {
+            Ok(conflicts.unconflicted(room.tree, occupant.state_key)? == Some(occupant.event))
+        };
+        add_range(room, range, set, is_unconflicted)?;
     }
     Ok(())
 }
@@ -108,18 +115,22 @@ where
     Ok(cited)
 }
 
-/// Adds the events of a range.
+/// Adds the events of a range but for those that `is_left_out`.
 fn add_range<S, V: RoomView>(
     room: &Room<'_, S, V>,
     range: ChainRange,
     set: &mut BTreeSet<u64>,
+    is_left_out: impl Fn(Occupant) -> Result<bool, ResolutionError<V::Error>>,
 ) -> Result<(), ResolutionError<V::Error>> {
     if range.len() > FULL_CONFLICTED_SET_MAX as u64 {
         return Err(ResolutionError::TooManyConflicts);
     }
     for position in range.positions() {
         let occupant = room.view.event_at(position).map_err(ResolutionError::View)?;
-        set.insert(occupant.ok_or(ResolutionError::ChainGap(range.chain))?.event);
+        let occupant = occupant.ok_or(ResolutionError::ChainGap(range.chain))?;
+        if !is_left_out(occupant)? {
+            set.insert(occupant.event);
+        }
         if set.len() > FULL_CONFLICTED_SET_MAX {
             return Err(ResolutionError::TooManyConflicts);
         }

@@ -19,6 +19,7 @@
 //! so do we; each place is marked "Agreed reading".
 //! - Only events with an empty state key are power events by their type.
 //! - The auth chain of a power event is followed only through events of the full conflicted set.
+//! - The auth chain of a state holds the events of the state itself.
 //! - A rejected event that the partially resolved state holds is passed over in favour of the auth event.
 //!
 //! [`v1`]: https://spec.matrix.org/v1.19/rooms/v1/#state-resolution
