@@ -21,3 +21,9 @@ pub const STREAM_READER_WAITED_FOR: Duration = Duration::from_secs(60);
 
 /// Keys of a backup that are read at once: some hundred KiB.
 pub const BACKUP_KEYS_PER_PAGE: usize = 500;
+
+/// How long other servers are asked for keys if the client does not say (recommended by the specification).
+pub const KEY_QUERY_TIME_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Users whose keys one request asks for: all members of a large room.
+pub const KEY_QUERY_USERS_MAX: usize = 10_000;

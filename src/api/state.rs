@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
-    federation::{FederationClient, IncomingPdus, ServerKeys, ServerPolicy},
+    federation::{FederationClient, IncomingPdus, RemoteKeys, ServerKeys, ServerPolicy},
     media::{MediaStore, Thumbnails, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
     push::{PushDelivery, PushRules, Pushers},
@@ -144,6 +144,8 @@ api_state! {
     to_device: ToDevice,
     /// Keys for end-to-end encryption.
     encryption_keys: EncryptionKeys,
+    /// Keys of other servers' users.
+    remote_keys: RemoteKeys,
     /// Key backups.
     key_backups: KeyBackups,
     /// Whose devices changed for whom.

@@ -128,3 +128,13 @@ pub const MEDIA_FRAME_BYTES_MAX: u64 = 64 * 1024;
 
 /// Redirects followed to where another server keeps a file.
 pub const MEDIA_REDIRECTS_MAX: usize = 3;
+
+/// Servers that are asked for keys at a time.
+pub const KEY_QUERIES_CONCURRENT_MAX: usize = 16;
+
+/// How long a server is asked for keys, whatever the client wants: its user waits to send a message.
+pub const KEY_QUERY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Users of one server whose device lists are asked for one by one, which keeps them good through later updates; more
+/// are asked for together.
+pub const DEVICE_LISTS_ASKED_SINGLY_MAX: usize = 4;

@@ -11,6 +11,7 @@ mod error;
 mod incoming;
 pub mod limits;
 mod policy;
+pub mod remote_keys;
 mod remote_media;
 mod server_keys;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use self::{
     error::FederationError,
     incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},
     policy::ServerPolicy,
+    remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
 };

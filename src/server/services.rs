@@ -15,7 +15,7 @@ use crate::{
         client::{discovery::Advertised, voip::RtcFoci},
     },
     config::{self, Config},
-    federation::{IncomingPdus, OtherServers},
+    federation::{IncomingPdus, OtherServers, RemoteKeys},
     media::Thumbnails,
     net::{
         RateLimiter,
@@ -36,8 +36,8 @@ use crate::{
     },
     users::{
         AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice,
-        TurnAuthentication, TurnServers, Uiaa, UserError,
+        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, RemoteDevices, Sessions, SharedSecret,
+        ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
     },
 };
 
@@ -237,6 +237,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
+    let remote_devices = RemoteDevices::new(storage.clone(), server_name.clone());
+    let remote_keys = RemoteKeys::new(federation.client.clone(), remote_devices);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
     let sync_v3 = SyncV3::new(SyncSources {
@@ -285,6 +287,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         sliding_sync: SlidingSync::new(sync_v3.clone()),
         to_device,
         encryption_keys,
+        remote_keys,
         key_backups: KeyBackups::new(storage.clone()),
         device_lists: sync_v3.device_lists().clone(),
         sync_v3,

@@ -183,6 +183,10 @@ tables! {
     80 BACKUP_VERSIONS in Users: (ShortUserId, u64) => Json<BackupRecord>;
     /// The keys of each backup by room and session: JSON as uploaded.
     81 BACKED_UP_KEYS in Users: (ShortUserId, u64, OwnedRoomId, String) => Vec<u8>;
+    /// The newest update of each local user's devices that other servers were told, by its number.
+    82 DEVICE_LIST_UPDATES in Users: ShortUserId => StreamPosition;
+    /// The devices of other servers' users, as their servers told.
+    83 REMOTE_DEVICE_LISTS in Users: ShortUserId => Json<RemoteDeviceList>;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

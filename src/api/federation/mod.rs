@@ -5,6 +5,7 @@
 
 mod authentication;
 mod key;
+mod keys;
 mod media;
 mod openid;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::routes::Routes;
 pub fn routes(mut routes: Routes) -> Routes {
     routes = key::routes(routes);
     routes = media::routes(routes);
+    routes = keys::routes(routes);
     routes = openid::routes(routes);
     routes = version::routes(routes);
     routes

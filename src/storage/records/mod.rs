@@ -9,6 +9,7 @@ mod media;
 mod push;
 mod receipts;
 mod relations;
+mod remote_devices;
 mod reports;
 mod rooms;
 mod servers;
@@ -23,6 +24,7 @@ pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRec
 pub use push::{PusherRecord, QueuedPush, UnreadEvent, UnreadRow};
 pub use receipts::{ReceiptKind, ReceiptRow};
 pub use relations::{RelationRow, RelationSummary};
+pub use remote_devices::{RemoteDevice, RemoteDeviceList};
 pub use reports::ReportRecord;
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};

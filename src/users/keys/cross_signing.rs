@@ -177,6 +177,15 @@ fn put(tx: &mut Transaction<'_>, user: ShortUserId, key: &CheckedKey) -> Result<
     Ok(())
 }
 
+/// A remote user's key in the form it is kept in, if it is one.
+pub(in crate::users) fn checked_cross_signing_key(
+    user_id: &UserId,
+    kind: KeyKind,
+    key: &RawValue,
+) -> Option<Vec<u8>> {
+    check(user_id, kind, key).ok().and_then(|key| serde_json::to_vec(&key.object).ok())
+}
+
 fn checked(user_id: &UserId, upload: &CrossSigningUpload) -> Result<Vec<CheckedKey>, UserError> {
     let of_kinds = [
         (KeyKind::Master, &upload.master),

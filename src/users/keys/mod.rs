@@ -23,6 +23,7 @@ use ruma::{OwnedServerName, UserId};
 use crate::storage::Storage;
 
 pub use claim::{ClaimedKeys, KeyClaims};
+pub(super) use cross_signing::checked_cross_signing_key;
 pub use cross_signing::{CrossSigningUpload, KeyKind, NewKeys};
 pub use query::{KeyQuery, UserKeys};
 pub(super) use removal::{forget_device, forget_user};

@@ -47,7 +47,7 @@ impl EncryptionKeys {
             KeyQuery::User(viewer) if viewer != user_id => self.storage.short_user_id(viewer)?,
             _ => None,
         };
-        let shown = Shown { keys: self, user_id, user, by, viewer };
+        let shown = Shown { reader: &self.storage, user_id, user, by, viewer };
         let mut found = UserKeys { devices: shown.devices(devices)?, ..UserKeys::default() };
         found.master = shown.cross_signing(KeyKind::Master)?;
         found.self_signing = shown.cross_signing(KeyKind::SelfSigning)?;
@@ -55,6 +55,16 @@ impl EncryptionKeys {
             found.user_signing = shown.cross_signing(KeyKind::UserSigning)?;
         }
         Ok(found)
+    }
+
+    /// What other servers see of a user, with the number of the newest update that it includes.
+    pub fn published(&self, user_id: &UserId) -> Result<(u64, UserKeys), StorageError> {
+        // The number first: an update that comes in between is told, and then told again.
+        let update = match self.storage.short_user_id(user_id)? {
+            Some(user) => self.storage.get(&tables::DEVICE_LIST_UPDATES, &user)?,
+            None => None,
+        };
+        Ok((update.map_or(0, |position| position.0), self.query(user_id, &[], KeyQuery::Server)?))
     }
 
     /// A key that other servers' users have, as one of this server's sees it: with the signatures of the
@@ -68,7 +78,7 @@ impl EncryptionKeys {
         let Some(user) = self.storage.short_user_id(owner)? else { return Ok(key) };
         let by = KeyQuery::User(viewer);
         let viewer = self.storage.short_user_id(viewer)?;
-        let shown = Shown { keys: self, user_id: owner, user, by, viewer };
+        let shown = Shown { reader: &self.storage, user_id: owner, user, by, viewer };
         let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(key.get()) else { return Ok(key) };
         let Some(id) = public_part(&object) else { return Ok(key) };
         shown.add_signatures(&mut object, &id)?;
@@ -77,8 +87,8 @@ impl EncryptionKeys {
 }
 
 /// One user's keys as somebody sees them.
-struct Shown<'a> {
-    keys: &'a EncryptionKeys,
+struct Shown<'a, R> {
+    reader: &'a R,
     user_id: &'a UserId,
     user: ShortUserId,
     by: KeyQuery<'a>,
@@ -86,12 +96,12 @@ struct Shown<'a> {
     viewer: Option<ShortUserId>,
 }
 
-impl Shown<'_> {
+impl<R: Read> Shown<'_, R> {
     fn devices(
         &self,
         wanted: &[OwnedDeviceId],
     ) -> Result<BTreeMap<OwnedDeviceId, Box<RawValue>>, StorageError> {
-        let storage = &self.keys.storage;
+        let storage = self.reader;
         let mut shown = BTreeMap::new();
         if wanted.is_empty() {
             let range = tables::DEVICE_KEYS.prefix(&(self.user,));
@@ -114,7 +124,7 @@ impl Shown<'_> {
         let Some(mut object) = parse(keys) else { return Ok(None) };
         self.add_signatures(&mut object, device_id.as_str())?;
         if matches!(self.by, KeyQuery::User(_)) {
-            let record = self.keys.storage.get(&tables::DEVICES, &(self.user, device_id.to_owned()))?;
+            let record = self.reader.get(&tables::DEVICES, &(self.user, device_id.to_owned()))?;
             if let Some(name) = record.and_then(|Json(record)| record.display_name) {
                 object.insert("unsigned".to_owned(), json!({ "device_display_name": name }));
             }
@@ -123,7 +133,7 @@ impl Shown<'_> {
     }
 
     fn cross_signing(&self, kind: KeyKind) -> Result<Option<Box<RawValue>>, StorageError> {
-        let Some(text) = self.keys.storage.get(&tables::CROSS_SIGNING_KEYS, &(self.user, kind as u8))? else {
+        let Some(text) = self.reader.get(&tables::CROSS_SIGNING_KEYS, &(self.user, kind as u8))? else {
             return Ok(None);
         };
         let Some(mut object) = parse(&text) else { return Ok(None) };
@@ -142,7 +152,7 @@ impl Shown<'_> {
         };
         for (signer, signer_id) in [Some(owner), viewer].into_iter().flatten() {
             let range = tables::KEY_SIGNATURES.prefix(&(self.user, key_id.to_owned(), signer));
-            for row in self.keys.storage.scan(&tables::KEY_SIGNATURES, &range, Direction::Forward) {
+            for row in self.reader.scan(&tables::KEY_SIGNATURES, &range, Direction::Forward) {
                 let ((_, _, _, with), signature) = row?;
                 let signatures = object.entry("signatures").or_insert_with(|| json!({}));
                 let Some(signatures) = signatures.as_object_mut() else { break };

@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{ApiError, Requester, Ruma, blocking, json::JsonResponse},
+    api::{ApiError, Requester, Ruma, blocking, json::JsonResponse, limits},
+    federation::RemoteKeys,
     users::{
         EncryptionKeys, UserError,
         keys::{ClaimedKeys, KeyClaims},
+        limits::KEY_CLAIMS_MAX,
     },
 };
 
@@ -25,21 +27,23 @@ pub struct Answer {
 /// Answers a key of each device that has one left.
 pub async fn claim(
     State(keys): State<EncryptionKeys>,
+    State(remote): State<RemoteKeys>,
     _requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> Result<JsonResponse<Answer>, ApiError> {
-    blocking::run(move || {
-        let claims: KeyClaims = request
-            .one_time_keys
-            .into_iter()
-            .map(|(user_id, of_devices)| {
-                let wanted = of_devices.into_iter().map(|(id, algorithm)| (id, algorithm.to_string()));
-                (user_id, wanted.collect())
-            })
-            .collect();
-        let remote = claims.keys().filter(|user_id| !keys.is_local(user_id));
-        let failures = remote.map(|user_id| (user_id.server_name().to_string(), json!({}))).collect();
-        Ok::<_, UserError>(JsonResponse(Answer { one_time_keys: keys.claim(&claims)?, failures }))
-    })
-    .await
+    let time_max = request.timeout.unwrap_or(limits::KEY_QUERY_TIME_DEFAULT);
+    let claims = request.one_time_keys.into_iter().map(|(user_id, of_devices)| {
+        let wanted = of_devices.into_iter().map(|(id, algorithm)| (id, algorithm.to_string()));
+        (user_id, wanted.collect())
+    });
+    let (here, elsewhere): (KeyClaims, KeyClaims) = claims.partition(|(user_id, _)| keys.is_local(user_id));
+    let mut claimed = blocking::run(move || keys.claim(&here)).await?;
+    if elsewhere.values().map(BTreeMap::len).sum::<usize>() > KEY_CLAIMS_MAX {
+        let max = format!("{KEY_CLAIMS_MAX} claims");
+        return Err(UserError::TooLarge { what: "A request", max }.into());
+    }
+    let (from_elsewhere, failed) = remote.claim(elsewhere, time_max).await;
+    claimed.extend(from_elsewhere);
+    let failures = failed.iter().map(|server| (server.to_string(), json!({}))).collect();
+    Ok(JsonResponse(Answer { one_time_keys: claimed, failures }))
 }

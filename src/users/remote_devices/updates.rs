@@ -1,0 +1,98 @@
+//! What other servers tell of their users' devices: `m.device_list_update` and `m.signing_key_update`.
+
+use ruma::{
+    ServerName,
+    api::federation::transactions::edu::{DeviceListUpdateContent, SigningKeyUpdateContent},
+};
+
+use super::{KeyKind, RemoteDevices, checked, device_list, limits, put_cross_signing, shared_since};
+use crate::{
+    storage::{Json, Read, records::RemoteDeviceList, tables::REMOTE_DEVICE_LISTS},
+    users::UserError,
+};
+
+impl RemoteDevices {
+    /// Takes an update of one device. One that follows the last one changes the list; one that does not marks it to
+    /// be asked for again. Users without a shared room are none of this server's business.
+    pub fn device_changed(
+        &self,
+        origin: &ServerName,
+        update: &DeviceListUpdateContent,
+    ) -> Result<(), UserError> {
+        if update.user_id.server_name() != origin {
+            return Err(UserError::ForeignSender(update.user_id.clone()));
+        }
+        self.storage.write(|tx| {
+            let Some(user) = tx.short_user_id(&update.user_id)? else { return Ok(()) };
+            let now = crate::storage::StreamPosition(u64::MAX);
+            if !shared_since(tx, &self.server_name, user, now)? {
+                return Ok(());
+            }
+            let mut list = tx.get(&REMOTE_DEVICE_LISTS, &user)?.map(|Json(list)| list).unwrap_or_default();
+            if !list.is_stale && list.stream_id.is_some_and(|known| u64::from(update.stream_id) <= known) {
+                // Told before.
+                return Ok(());
+            }
+            list.generation += 1;
+            apply(&mut list, update);
+            tx.put(&REMOTE_DEVICE_LISTS, &user, &Json(list));
+            device_list::mark_changed(tx, user)?;
+            Ok(())
+        })
+    }
+
+    /// Takes new cross-signing keys of a user with whom a room is shared.
+    pub fn signing_keys_changed(
+        &self,
+        origin: &ServerName,
+        update: &SigningKeyUpdateContent,
+    ) -> Result<(), UserError> {
+        if update.user_id.server_name() != origin {
+            return Err(UserError::ForeignSender(update.user_id.clone()));
+        }
+        self.storage.write(|tx| {
+            let Some(user) = tx.short_user_id(&update.user_id)? else { return Ok(()) };
+            let now = crate::storage::StreamPosition(u64::MAX);
+            if !shared_since(tx, &self.server_name, user, now)? {
+                return Ok(());
+            }
+            let keys =
+                [(KeyKind::Master, &update.master_key), (KeyKind::SelfSigning, &update.self_signing_key)];
+            for (kind, key) in keys {
+                if let Some(key) = key {
+                    put_cross_signing(tx, user, &update.user_id, kind, Some(key.json()))?;
+                }
+            }
+            let mut list = tx.get(&REMOTE_DEVICE_LISTS, &user)?.map(|Json(list)| list).unwrap_or_default();
+            list.generation += 1;
+            tx.put(&REMOTE_DEVICE_LISTS, &user, &Json(list));
+            device_list::mark_changed(tx, user)?;
+            Ok(())
+        })
+    }
+}
+
+/// Changes the list, or marks it if the update does not follow what is known.
+fn apply(list: &mut RemoteDeviceList, update: &DeviceListUpdateContent) {
+    let follows =
+        !update.prev_id.is_empty() && update.prev_id.iter().all(|id| list.stream_id == Some(u64::from(*id)));
+    if list.is_stale || !follows {
+        list.is_stale = true;
+        return;
+    }
+    list.stream_id = Some(update.stream_id.into());
+    if update.deleted == Some(true) {
+        list.devices.remove(&update.device_id);
+        return;
+    }
+    let name = update.device_display_name.clone();
+    let device =
+        update.keys.as_ref().and_then(|keys| checked(&update.user_id, &update.device_id, keys.json(), name));
+    match device {
+        Some(device) if list.devices.len() < limits::DEVICES_SHOWN_MAX => {
+            list.devices.insert(update.device_id.clone(), device);
+        }
+        // A device without keys yet is none to encrypt for; one that had keys is asked for again.
+        _ => list.is_stale = list.devices.contains_key(&update.device_id) || update.keys.is_some(),
+    }
+}
