@@ -237,8 +237,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
-    let remote_devices = RemoteDevices::new(storage.clone(), server_name.clone());
-    let remote_keys = RemoteKeys::new(federation.client.clone(), remote_devices);
+    let remote_keys = remote_keys(config, storage, &federation);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
     let sync_v3 = SyncV3::new(SyncSources {
@@ -375,6 +374,12 @@ fn incoming_pdus(
         Arc::new(others),
         clock.clone(),
     )
+}
+
+/// Keys of other servers' users.
+fn remote_keys(config: &Config, storage: &Storage, federation: &FederationServices) -> RemoteKeys {
+    let devices = RemoteDevices::new(storage.clone(), config.server_name.clone());
+    RemoteKeys::new(federation.client.clone(), devices)
 }
 
 fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {
