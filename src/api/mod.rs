@@ -17,6 +17,7 @@ pub mod json;
 pub mod limits;
 mod media_errors;
 pub mod rate_limits;
+mod remote_errors;
 pub mod request;
 mod resident_errors;
 mod room_errors;

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
-    federation::{FederationClient, IncomingPdus, RemoteKeys, ServerKeys, ServerPolicy},
+    federation::{
+        FederationClient, IncomingPdus, RemoteKeys, RemoteRooms, ServerKeys, ServerPolicy,
+        joins::{Admissions, IncomingInvites},
+    },
     media::{MediaStore, Thumbnails, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
     push::{PushDelivery, PushRules, Pushers},
@@ -80,6 +83,12 @@ api_state! {
     memberships: Memberships,
     /// What other servers may see and do.
     resident: Resident,
+    /// Memberships of this server's users that go through other servers.
+    remote_rooms: RemoteRooms,
+    /// Memberships of other servers' users in rooms here.
+    admissions: Admissions,
+    /// Invites from other servers.
+    incoming_invites: IncomingInvites,
     /// Sending events.
     event_sender: EventSender,
     /// What other servers push.

@@ -138,3 +138,19 @@ pub const KEY_QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 /// Users of one server whose device lists are asked for one by one, which keeps them good through later updates; more
 /// are asked for together.
 pub const DEVICE_LISTS_ASKED_SINGLY_MAX: usize = 4;
+/// Servers that are asked in turn to let a user into a room: each may take its time.
+pub const JOIN_CANDIDATES_MAX: usize = 20;
+
+/// The time for a template of a membership, and for the signature on an invite: the other server looks up a few
+/// events.
+pub const MAKE_TIME_MAX: Duration = Duration::from_secs(40);
+
+/// How long a client is kept waiting for a membership through other servers, which goes on after that. Proxies
+/// give up after 60 seconds.
+pub const JOIN_WAITED_FOR: Duration = Duration::from_secs(55);
+
+/// Events of the state that comes with an invite or a knock: real servers send about ten.
+pub const SHOWN_STATE_EVENTS_MAX: usize = 50;
+
+/// Servers of another server's alias that are passed on: more are of no use to who wants to join.
+pub const ALIAS_SERVERS_MAX: usize = 100;

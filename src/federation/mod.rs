@@ -9,6 +9,7 @@ mod client;
 mod discovery;
 mod error;
 mod incoming;
+pub mod joins;
 pub mod limits;
 mod policy;
 pub mod remote_keys;
@@ -23,6 +24,7 @@ pub use self::{
     discovery::{Discovery, MatrixLocator},
     error::FederationError,
     incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},
+    joins::RemoteRooms,
     policy::ServerPolicy,
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,

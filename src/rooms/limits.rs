@@ -183,3 +183,5 @@ pub const MUTUAL_ROOMS_PAGE_MAX: usize = 100;
 
 /// A user's rooms that are looked at for those shared with another user: a read each.
 pub const MUTUAL_ROOMS_READ_MAX: usize = 10_000;
+/// Servers of a room that are told to one that joins or asks for an alias: the largest rooms have a few thousand.
+pub const SERVERS_TOLD_MAX: usize = 10_000;

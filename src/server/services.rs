@@ -15,7 +15,10 @@ use crate::{
         client::{discovery::Advertised, voip::RtcFoci},
     },
     config::{self, Config},
-    federation::{IncomingPdus, OtherServers, RemoteKeys},
+    federation::{
+        IncomingPdus, OtherServers, RemoteKeys, RemoteRooms,
+        joins::{Admissions, IncomingInvites},
+    },
     media::Thumbnails,
     net::{
         RateLimiter,
@@ -136,6 +139,10 @@ impl RoomReaders {
         Self { index, events, states, visibility, timelines }
     }
 
+    fn permissions(&self) -> Permissions {
+        Permissions::new(self.index.clone(), self.events.clone(), self.states.clone())
+    }
+
     fn members(&self, storage: &Storage) -> Members {
         Members::new(storage.clone(), self.index.clone(), self.states.clone(), self.timelines.clone())
     }
@@ -178,6 +185,7 @@ struct RoomWriters {
     upgrades: RoomUpgrades,
     resident: Resident,
     received: ReceivedEvents,
+    acls: ServerAcls,
 }
 
 impl RoomWriters {
@@ -215,7 +223,8 @@ impl RoomWriters {
             received: ReceivedEvents::new(appender.clone()),
             upgrades: RoomUpgrades::new(appender.clone(), creator.clone(), sender.clone()),
             sender,
-            resident: Resident::new(appender.clone(), memberships.clone(), acls, servers),
+            resident: Resident::new(appender.clone(), memberships.clone(), acls.clone(), servers),
+            acls,
             memberships,
             creator,
         })
@@ -228,11 +237,9 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let server_name = &config.server_name;
     let sessions = Sessions::new(storage.clone(), clock.clone());
     let accounts = accounts(config, storage, &sessions, clock);
-    let profiles = Profiles::new(storage.clone(), accounts.clone());
     let readers = RoomReaders::new(storage, &MemoryShares::of(config.memory_budget_bytes()));
     let push_rules = PushRules::new(storage.clone());
     let writers = RoomWriters::new(config, storage, &readers, &push_rules, clock)?;
-    let permissions = Permissions::new(readers.index.clone(), readers.events.clone(), readers.states.clone());
     let filters = Filters::new(storage.clone());
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
@@ -266,7 +273,12 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         sessions.appservices(),
         (&federation.outbound, clock),
     );
+    let remote_rooms = remote_rooms(storage, &writers, &federation);
     Ok(ApiState {
+        profiles: Profiles::new(storage.clone(), accounts.clone()),
+        admissions: Admissions::new(writers.resident.clone(), federation.server_keys.clone()),
+        incoming_invites: IncomingInvites::new(remote_rooms.clone(), writers.acls.clone(), accounts.clone()),
+        remote_rooms,
         media_finder: media_finder(&media, &federation, &rate_limiter),
         appservice_queries,
         deliveries,
@@ -306,8 +318,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         relations: Relations::new(storage.clone(), readers.timelines.clone()),
         client_events,
         members: readers.members(storage),
-        aliases: readers.aliases(storage, server_name, &permissions),
-        room_directory: readers.directory(storage, server_name, permissions),
+        aliases: readers.aliases(storage, server_name, &readers.permissions()),
+        room_directory: readers.directory(storage, server_name, readers.permissions()),
         receipts: readers.receipts(storage, clock),
         typing,
         room_creator: writers.creator,
@@ -321,7 +333,6 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         timelines: readers.timelines,
         sessions,
         accounts,
-        profiles,
         storage: storage.clone(),
     })
 }
@@ -356,6 +367,17 @@ fn push_delivery(
         clock: clock.clone(),
         gateways: outbound.public(),
     })
+}
+
+/// Memberships that go through other servers.
+fn remote_rooms(storage: &Storage, writers: &RoomWriters, federation: &FederationServices) -> RemoteRooms {
+    RemoteRooms::new(
+        federation.client.clone(),
+        federation.server_keys.clone(),
+        writers.received.clone(),
+        writers.memberships.clone(),
+        RoomServers::new(storage.clone()),
+    )
 }
 
 /// What other servers push, worked off with the help of other servers.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{alias, directory, members, receipt, state, timeline, typing};
 use crate::{
     api::{ApiError, ApiResult, Requester, Ruma},
+    federation::RemoteRooms,
     rooms::{
         Aliases, Appender, EventSender, MemberProfiles, Members, Memberships, Permissions, Receipts,
         RoomDirectory, SigningKeys, Typing,
@@ -220,6 +221,15 @@ async fn members_are_listed_for_members() {
 }
 
 fn event_sender(room: &StoredRoom) -> EventSender {
+    let memberships = memberships(room);
+    EventSender::new(memberships.appender().clone(), memberships)
+}
+
+fn remote_rooms(room: &StoredRoom) -> RemoteRooms {
+    RemoteRooms::alone(memberships(room))
+}
+
+fn memberships(room: &StoredRoom) -> Memberships {
     let storage = room.storage.clone();
     let appender = Appender::new(
         server_name!("example.org").to_owned(),
@@ -230,7 +240,7 @@ fn event_sender(room: &StoredRoom) -> EventSender {
         SigningKeys::load_or_generate(&storage).unwrap(),
         room.clock.clone(),
     );
-    EventSender::new(appender.clone(), Memberships::new(appender, MemberProfiles::stored(storage)))
+    Memberships::new(appender, MemberProfiles::stored(storage))
 }
 
 #[tokio::test]
@@ -250,7 +260,10 @@ async fn a_taken_alias_is_a_conflict() {
     assert_eq!(refusal(create(name.clone()).await), (StatusCode::CONFLICT, ErrorKind::Unknown));
     assert_eq!(refusal(create(ruma::owned_room_alias_id!("#tea:example.com")).await), invalid());
     let request = client::alias::get_alias::v3::Request::new(name.clone());
-    let found = alias::resolve::resolve(State(aliases.clone()), Ruma(request)).await.unwrap().0;
+    let found = alias::resolve::resolve(State(aliases.clone()), State(remote_rooms(&room)), Ruma(request))
+        .await
+        .unwrap()
+        .0;
     assert_eq!((found.room_id, found.servers.len()), (room_id(&room), 1));
     let request = client::room::aliases::v3::Request::new(room_id(&room));
     let of_room =

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use super::{membership, room, send};
 use crate::{
     config::RateLimits,
+    federation::RemoteRooms,
     net::RateLimiter,
     rooms::{Aliases, EventSender, Memberships, Permissions, RoomCreator, Visibility, testing::RoomsFixture},
     storage::Storage,
@@ -32,6 +33,7 @@ struct State {
     rate_limiter: Arc<RateLimiter>,
     creator: RoomCreator,
     memberships: Memberships,
+    remote_rooms: RemoteRooms,
     sender: EventSender,
     aliases: Aliases,
 }
@@ -45,7 +47,7 @@ macro_rules! from_ref {
         }
     )*};
 }
-from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, EventSender: sender, Aliases: aliases);
+from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Aliases: aliases);
 
 struct Server {
     rooms: RoomsFixture,
@@ -108,6 +110,7 @@ impl Server {
             rate_limiter: Arc::new(RateLimiter::new(&RateLimits { enabled: false, ..RateLimits::default() })),
             creator: rooms.creator.clone(),
             sender: EventSender::new(rooms.appender.clone(), memberships.clone()),
+            remote_rooms: RemoteRooms::alone(memberships.clone()),
             memberships,
             aliases: Aliases::new(storage, visibility, permissions, server_name!("example.org").to_owned()),
         };

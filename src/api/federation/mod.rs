@@ -8,6 +8,8 @@ mod key;
 mod keys;
 mod media;
 mod openid;
+mod query;
+mod rooms;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -22,6 +24,8 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = media::routes(routes);
     routes = keys::routes(routes);
     routes = openid::routes(routes);
+    routes = query::routes(routes);
+    routes = rooms::routes(routes);
     routes = version::routes(routes);
     routes
 }

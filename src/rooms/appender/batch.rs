@@ -117,6 +117,11 @@ impl RoomBatch {
         Ok(RoomPowerLevels::new(AuthState::power_levels(self, &self.rules)?, creators))
     }
 
+    /// The state that tells what room this is to those outside (client-server API, "Stripped state").
+    pub fn identifying_state(&self) -> Result<Vec<Arc<Event>>, RoomError> {
+        stripped_state::identifying(|event_type, state_key| self.state_event(event_type, state_key))
+    }
+
     /// The event that this very request has sent before, if it has.
     pub fn sent_before(&self, transaction: &ClientTransaction) -> Result<Option<OwnedEventId>, RoomError> {
         let inner = &self.appender.inner;
@@ -153,6 +158,14 @@ impl RoomBatch {
         let event = draft.clone().build(&self.rules, &inner.server_name, inner.keys.active())?;
         self.authorise(&event, &auth_events)?;
         Ok(draft)
+    }
+
+    /// Makes an event that the rules allow, without adding it to the batch: one that another server must see
+    /// first.
+    pub fn make(&self, draft: Draft) -> Result<Event, RoomError> {
+        let (event, auth_events) = self.build(draft)?;
+        self.authorise(&event, &auth_events)?;
+        Ok(Arc::unwrap_or_clone(event))
     }
 
     fn build(&self, draft: Draft) -> Result<(Arc<Event>, Vec<Arc<Event>>), RoomError> {

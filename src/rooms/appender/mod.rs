@@ -110,6 +110,11 @@ impl Appender {
         &self.inner.server_name
     }
 
+    /// The key that this server's events are signed with.
+    pub fn signing_key(&self) -> &crate::matrix::SigningKey {
+        self.inner.keys.active()
+    }
+
     /// The time, in milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
         self.inner.clock.now_ms()

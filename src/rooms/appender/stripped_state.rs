@@ -31,10 +31,7 @@ pub(in crate::rooms) fn shown_to_target(
     state_event: impl Fn(&str, &str) -> Result<Option<Arc<Event>>, RoomError>,
 ) -> Result<Option<Vec<Box<RawValue>>>, RoomError> {
     let Some(target) = local_target(server, event) else { return Ok(None) };
-    let mut shown: Vec<Arc<Event>> = Vec::with_capacity(IDENTIFYING_TYPES.len() + 2);
-    for event_type in IDENTIFYING_TYPES {
-        shown.extend(state_event(event_type, "")?);
-    }
+    let mut shown = identifying(&state_event)?;
     if event.sender() != target {
         shown.extend(state_event("m.room.member", event.sender().as_str())?);
     }
@@ -46,6 +43,17 @@ pub(in crate::rooms) fn shown_to_target(
         })
     });
     stripped.collect::<Result<_, _>>().map(Some)
+}
+
+/// The state that tells what room this is.
+pub(super) fn identifying(
+    state_event: impl Fn(&str, &str) -> Result<Option<Arc<Event>>, RoomError>,
+) -> Result<Vec<Arc<Event>>, RoomError> {
+    let mut shown = Vec::with_capacity(IDENTIFYING_TYPES.len() + 2);
+    for event_type in IDENTIFYING_TYPES {
+        shown.extend(state_event(event_type, "")?);
+    }
+    Ok(shown)
 }
 
 fn local_target<'e>(server: &ServerName, event: &'e Event) -> Option<&'e UserId> {

@@ -46,7 +46,8 @@ impl Drafts<'_> {
             drafts.push(self.state("m.room.topic", "", topic_content(topic)));
         }
         // 8. Invites.
-        for user in self.invited() {
+        // Users of other servers are invited once the room is there: their servers sign the invites.
+        for user in self.invited().filter(|user| user.server_name() == self.new.creator.server_name()) {
             let mut invite = self.profiles.member_content("invite", Some(user), None)?;
             if new.is_direct {
                 invite.insert("is_direct".to_owned(), true.into());

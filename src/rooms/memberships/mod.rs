@@ -5,7 +5,11 @@
 //! so already.
 
 mod every_room;
+mod remote;
 mod restricted;
+
+pub use self::remote::{OwnMembership, RemoteInvite};
+pub(in crate::rooms) use self::restricted::AUTHORISED_VIA;
 
 #[cfg(test)]
 mod tests;

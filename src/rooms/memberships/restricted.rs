@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The key of a member event that names the user with whose power a user was let in.
-pub(super) const AUTHORISED_VIA: &str = "join_authorised_via_users_server";
+pub(in crate::rooms) const AUTHORISED_VIA: &str = "join_authorised_via_users_server";
 
 #[derive(Deserialize)]
 struct JoinRules {

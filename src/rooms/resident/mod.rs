@@ -6,9 +6,11 @@
 //! place that decides which. Nothing here talks to the network or verifies signatures. Main type: [`Resident`].
 
 mod access;
+mod admission;
 mod auth_chain;
 mod error;
 mod history;
+mod join_answer;
 mod reading;
 mod templates;
 mod view;
@@ -17,14 +19,19 @@ mod view;
 mod tests;
 
 pub use self::{
+    admission::Submission,
     error::ResidentError,
     history::MissingEventsQuery,
+    join_answer::JoinAnswer,
     reading::StateAt,
     templates::{MembershipTemplate, TemplateKind},
     view::ServerView,
 };
 
-use super::{Appender, EventStore, Memberships, RoomIndex, RoomServers, RoomStates, ServerAcls};
+use super::{
+    Appender, EventStore, Memberships, RoomIndex, RoomServers, RoomStates, ServerAcls,
+    receiving::ReceivedEvents,
+};
 use crate::storage::Storage;
 
 /// Answers for other servers. Cheap to clone.
@@ -38,6 +45,7 @@ pub struct Resident {
     servers: RoomServers,
     appender: Appender,
     memberships: Memberships,
+    received: ReceivedEvents,
 }
 
 impl Resident {
@@ -50,6 +58,7 @@ impl Resident {
             states: appender.states().clone(),
             acls,
             servers,
+            received: ReceivedEvents::new(appender.clone()),
             appender,
             memberships,
         }

@@ -1,3 +1,4 @@
 //! Servers that talk to each other.
 
+mod rooms;
 mod transport;

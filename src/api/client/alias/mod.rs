@@ -3,7 +3,7 @@
 pub(super) mod create;
 pub(super) mod of_room;
 pub(super) mod remove;
-pub(super) mod resolve;
+pub(in crate::api::client) mod resolve;
 
 use ruma::api::client::{alias, room::aliases};
 

@@ -5,22 +5,20 @@ use ruma::api::client::membership::join_room_by_id_or_alias::v3::{Request, Respo
 
 use super::{further_content::WithFurther, named_room};
 use crate::{
-    api::{ApiError, ApiResult, Requester, RumaResponse, blocking},
-    rooms::{Aliases, Memberships},
+    api::{ApiResult, Requester, RumaResponse},
+    federation::{RemoteRooms, joins::OwnChange},
+    rooms::Aliases,
 };
 
 /// The handler.
 pub async fn join(
-    State(memberships): State<Memberships>,
+    State(rooms): State<RemoteRooms>,
     State(aliases): State<Aliases>,
     requester: Requester,
     WithFurther(request, further): WithFurther<Request>,
 ) -> ApiResult<Response> {
-    let room_id = blocking::run(move || {
-        let room_id = named_room(&aliases, request.room_id_or_alias)?;
-        memberships.join_with(&requester.user_id, &room_id, further)?;
-        Ok::<_, ApiError>(room_id)
-    })
-    .await?;
+    let (room_id, via) = named_room(&rooms, aliases, request.room_id_or_alias, request.via).await?;
+    let (user, room) = (requester.user_id, room_id.clone());
+    rooms.join(OwnChange { user, room_id: room, via, further }).await?;
     Ok(RumaResponse(Response::new(room_id)))
 }

@@ -5,22 +5,19 @@ use ruma::api::client::knock::knock_room::v3::{Request, Response};
 
 use super::named_room;
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
-    rooms::{Aliases, Memberships},
+    api::{ApiResult, Requester, Ruma, RumaResponse},
+    federation::{RemoteRooms, joins::OwnChange},
+    rooms::Aliases,
 };
 
 /// The handler.
 pub async fn knock(
-    State(memberships): State<Memberships>,
+    State(rooms): State<RemoteRooms>,
     State(aliases): State<Aliases>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    let room_id = blocking::run(move || {
-        let room_id = named_room(&aliases, request.room_id_or_alias)?;
-        memberships.knock(&requester.user_id, &room_id, request.reason.as_deref())?;
-        Ok::<_, ApiError>(room_id)
-    })
-    .await?;
+    let (room_id, via) = named_room(&rooms, aliases, request.room_id_or_alias, request.via).await?;
+    rooms.knock(OwnChange::new(requester.user_id, room_id.clone(), via, request.reason)).await?;
     Ok(RumaResponse(Response::new(room_id)))
 }

@@ -4,17 +4,16 @@ use axum::extract::State;
 use ruma::api::client::membership::leave_room::v3::{Request, Response};
 
 use crate::{
-    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
-    rooms::Memberships,
+    api::{ApiResult, Requester, Ruma, RumaResponse},
+    federation::{RemoteRooms, joins::OwnChange},
 };
 
 /// The handler.
 pub async fn leave(
-    State(memberships): State<Memberships>,
+    State(rooms): State<RemoteRooms>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    blocking::run(move || memberships.leave(&requester.user_id, &request.room_id, request.reason.as_deref()))
-        .await?;
+    rooms.leave(OwnChange::new(requester.user_id, request.room_id, Vec::new(), request.reason)).await?;
     Ok(RumaResponse(Response::new()))
 }

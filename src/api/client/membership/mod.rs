@@ -12,7 +12,7 @@ pub(super) mod leave;
 pub(super) mod unban;
 
 use ruma::{
-    OwnedRoomId, OwnedRoomOrAliasId, RoomAliasId,
+    OwnedRoomAliasId, OwnedRoomId, OwnedRoomOrAliasId, OwnedServerName,
     api::client::{
         knock::knock_room,
         membership::{
@@ -23,7 +23,8 @@ use ruma::{
 };
 
 use crate::{
-    api::{ApiError, routes::Routes},
+    api::{ApiError, client::alias::resolve::resolve_alias, routes::Routes},
+    federation::RemoteRooms,
     net::Action,
     rooms::Aliases,
 };
@@ -42,12 +43,19 @@ pub fn routes(routes: Routes) -> Routes {
         .add_limited::<knock_room::v3::Request, _, _>(Action::Join, knock::knock)
 }
 
-/// The room that a path names, by its id or by an alias.
-fn named_room(aliases: &Aliases, room: OwnedRoomOrAliasId) -> Result<OwnedRoomId, ApiError> {
+/// The room that a path names, by its id or by an alias, and servers that are in it.
+async fn named_room(
+    rooms: &RemoteRooms,
+    aliases: Aliases,
+    room: OwnedRoomOrAliasId,
+    mut via: Vec<OwnedServerName>,
+) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
     if let Ok(room_id) = OwnedRoomId::try_from(room.as_str()) {
-        return Ok(room_id);
+        return Ok((room_id, via));
     }
-    let alias = <&RoomAliasId>::try_from(room.as_str())
+    let alias = OwnedRoomAliasId::try_from(room.as_str())
         .map_err(|_| ApiError::invalid_param(format!("{room} names no room")))?;
-    Ok(aliases.resolve(alias)?.0)
+    let (room_id, servers) = resolve_alias(rooms, aliases, alias).await?;
+    via.extend(servers);
+    Ok((room_id, via))
 }

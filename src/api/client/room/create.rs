@@ -1,8 +1,10 @@
 //! `POST /createRoom`: makes a room.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use ruma::{
-    CanonicalJsonObject, OwnedUserId, RoomAliasId,
+    CanonicalJsonObject, OwnedUserId, RoomAliasId, RoomId, UserId,
     api::client::room::{
         Visibility,
         create_room::v3::{Request, Response, RoomPreset},
@@ -17,6 +19,7 @@ use crate::{
         ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking,
         client::{alias::create::check_reserved, send::parse_content},
     },
+    federation::{RemoteRooms, joins::Invitation},
     rooms::{
         RoomCreator, RoomError,
         creation::{InitialState, NewRoom, Preset},
@@ -27,6 +30,7 @@ use crate::{
 /// The handler.
 pub async fn create(
     State(creator): State<RoomCreator>,
+    State(rooms): State<RemoteRooms>,
     State(sessions): State<Sessions>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
@@ -40,8 +44,26 @@ pub async fn create(
         check_reserved(&sessions, &requester, &alias)?;
     }
     let new = new_room(requester.user_id, request)?;
+    let (remote, is_direct) = (remote_invites(&new), new.is_direct);
+    let sender = new.creator.clone();
     let room_id = blocking::run(move || creator.create(&new)).await?;
+    let invitation = |target| invitation(&room_id, &sender, target, is_direct);
+    rooms.invite_all(remote.into_iter().map(invitation).collect()).await;
     Ok(RumaResponse(Response::new(room_id)))
+}
+
+/// Those to invite whose servers must sign the invites.
+fn remote_invites(new: &NewRoom) -> BTreeSet<OwnedUserId> {
+    let is_remote = |user: &&OwnedUserId| user.server_name() != new.creator.server_name();
+    new.invite.iter().filter(is_remote).cloned().collect()
+}
+
+fn invitation(room_id: &RoomId, sender: &UserId, target: OwnedUserId, is_direct: bool) -> Invitation {
+    let mut extra = CanonicalJsonObject::new();
+    if is_direct {
+        extra.insert("is_direct".to_owned(), true.into());
+    }
+    Invitation { room_id: room_id.to_owned(), sender: sender.to_owned(), target, reason: None, extra }
 }
 
 fn new_room(creator: OwnedUserId, request: Request) -> Result<NewRoom, ApiError> {

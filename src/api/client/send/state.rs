@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use http::Uri;
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue,
+    CanonicalJsonObject, CanonicalJsonValue, OwnedUserId,
     api::client::state::send_state_event::v3::{Request, Response},
 };
 
 use super::{EventTypePath, content, massaged_timestamp};
 use crate::{
-    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
+    federation::{RemoteRooms, joins::Invitation},
     net::{Action, Caller, RateLimiter},
     rooms::{EventSender, sending::StateEvent},
 };
@@ -19,6 +20,7 @@ use crate::{
 /// The handler.
 pub async fn put(
     State(sender): State<EventSender>,
+    State(rooms): State<RemoteRooms>,
     State(limiter): State<Arc<RateLimiter>>,
     requester: Requester,
     uri: Uri,
@@ -29,11 +31,32 @@ pub async fn put(
     if requester.is_rate_limited() {
         limiter.check(counts_as(&event_type, &content), Caller::User(&requester.user_id))?;
     }
+    if let Some(target) = invited_elsewhere(&event_type, &request.state_key, &content, &rooms) {
+        let (room_id, sender) = (request.room_id, requester.user_id);
+        let invitation = Invitation { room_id, sender, target, reason: None, extra: content };
+        let event_id = rooms.invite_elsewhere(invitation).await?;
+        let is_so = || ApiError::forbidden("This user is invited already");
+        return Ok(RumaResponse(Response::new(event_id.ok_or_else(is_so)?)));
+    }
     let at_ms = massaged_timestamp(&requester, &uri)?;
     let event = StateEvent { event_type, state_key: request.state_key, content, at_ms };
     let event_id =
         blocking::run(move || sender.put_state(&request.room_id, &requester.user_id, event)).await?;
     Ok(RumaResponse(Response::new(event_id)))
+}
+
+/// The user of another server whom a member event invites: their server must sign it.
+fn invited_elsewhere(
+    event_type: &str,
+    state_key: &str,
+    content: &CanonicalJsonObject,
+    rooms: &RemoteRooms,
+) -> Option<OwnedUserId> {
+    let membership = content.get("membership").and_then(CanonicalJsonValue::as_str);
+    if event_type != "m.room.member" || membership != Some("invite") {
+        return None;
+    }
+    OwnedUserId::try_from(state_key).ok().filter(|target| !rooms.is_local(target))
 }
 
 /// What setting a state event counts as: an invite or a join is one by this way too.

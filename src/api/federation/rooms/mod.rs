@@ -3,21 +3,29 @@
 pub(super) mod backfill;
 pub(super) mod event;
 pub(super) mod event_auth;
+pub(super) mod invite;
 pub(super) mod make_join;
 pub(super) mod make_knock;
 pub(super) mod make_leave;
 pub(super) mod missing_events;
 mod pdu_stream;
+pub(super) mod send_join;
+pub(super) mod send_knock;
+pub(super) mod send_leave;
 pub(super) mod state;
 pub(super) mod state_ids;
 
 use std::sync::Arc;
 
+use http::Method;
 use ruma::api::federation::{
     authorization::get_event_authorization,
     backfill::get_backfill,
     event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
-    membership::{prepare_join_event, prepare_knock_event, prepare_leave_event},
+    membership::{
+        create_invite, create_join_event, create_knock_event, create_leave_event, prepare_join_event,
+        prepare_knock_event, prepare_leave_event,
+    },
 };
 use serde_json::value::RawValue;
 
@@ -38,6 +46,17 @@ pub fn routes(routes: Routes) -> Routes {
         .add::<prepare_join_event::v1::Request, _, _>(make_join::make_join)
         .add::<prepare_leave_event::v1::Request, _, _>(make_leave::make_leave)
         .add::<prepare_knock_event::v1::Request, _, _>(make_knock::make_knock)
+        .add::<create_join_event::v2::Request, _, _>(send_join::send_join)
+        .add_at(Method::PUT, "/_matrix/federation/v1/send_join/{room_id}/{event_id}", send_join::send_join_v1)
+        .add::<create_leave_event::v2::Request, _, _>(send_leave::send_leave)
+        .add_at(
+            Method::PUT,
+            "/_matrix/federation/v1/send_leave/{room_id}/{event_id}",
+            send_leave::send_leave_v1,
+        )
+        .add::<create_knock_event::v1::Request, _, _>(send_knock::send_knock)
+        .add::<create_invite::v2::Request, _, _>(invite::invite)
+        .add::<create_invite::v1::Request, _, _>(invite::invite_v1)
 }
 
 /// An event as other servers get it.
