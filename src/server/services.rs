@@ -14,6 +14,7 @@ use crate::{
         ApiState,
         client::{discovery::Advertised, voip::RtcFoci},
     },
+    appservices::{AppserviceQueries, Deliveries},
     config::{self, Config},
     federation::{
         IncomingPdus, OtherServers, RemoteKeys, RemoteRooms,
@@ -266,13 +267,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));
     let incoming_pdus = incoming_pdus(storage, &readers, &writers, &federation, clock)?;
-    let (appservice_queries, deliveries) = appservice_services::build(
-        storage,
-        (&readers.events, &readers.states),
-        &typing,
-        sessions.appservices(),
-        (&federation.outbound, clock),
-    );
+    let (appservice_queries, deliveries) =
+        appservices(storage, &readers, &typing, &sessions, (&federation.outbound, clock));
     let remote_rooms = remote_rooms(storage, &writers, &federation);
     Ok(ApiState {
         profiles: Profiles::new(storage.clone(), accounts.clone()),
@@ -367,6 +363,18 @@ fn push_delivery(
         clock: clock.clone(),
         gateways: outbound.public(),
     })
+}
+
+/// What is delivered to application services, and asked of them.
+fn appservices(
+    storage: &Storage,
+    readers: &RoomReaders,
+    typing: &Typing,
+    sessions: &Sessions,
+    outside: (&Outbound, &Clock),
+) -> (AppserviceQueries, Deliveries) {
+    let rooms = (&readers.events, &readers.states);
+    appservice_services::build(storage, rooms, typing, sessions.appservices(), outside)
 }
 
 /// Memberships that go through other servers.
