@@ -11,7 +11,8 @@ use super::{
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{
-        FederationClient, IncomingPdus, RemoteKeys, RemoteRooms, ServerKeys, ServerPolicy,
+        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, RemoteKeys, RemoteRooms,
+        ServerKeys, ServerPolicy,
         joins::{Admissions, IncomingInvites},
     },
     media::{MediaStore, Thumbnails, UrlPreviews},
@@ -59,6 +60,10 @@ api_state! {
     server_keys: ServerKeys,
     /// Which servers the operator allows.
     server_policy: ServerPolicy,
+    /// Transactions of other servers.
+    incoming_transactions: IncomingTransactions,
+    /// What is sent to other servers.
+    outgoing_queues: OutgoingQueues,
     /// How often a client may do what costs or annoys others.
     rate_limiter: Arc<RateLimiter>,
     /// Accounts.

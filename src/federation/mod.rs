@@ -14,9 +14,11 @@ pub mod limits;
 mod policy;
 pub mod remote_keys;
 mod remote_media;
+pub mod sending;
 mod server_keys;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod transactions;
 
 pub use self::{
     backoff::{Backoff, FailingDestination},
@@ -28,5 +30,7 @@ pub use self::{
     policy::ServerPolicy,
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,
+    sending::OutgoingQueues,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
+    transactions::IncomingTransactions,
 };

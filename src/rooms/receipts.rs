@@ -120,7 +120,10 @@ impl Receipts {
                         let (event, at_ms) = (event.short(), self.clock.now_ms());
                         let row =
                             ReceiptRow { user: viewer.user, kind: *kind, event, key: *key, at_ms, thread };
-                        Self::put(tx, room, &row)?;
+                        let moved = Self::put(tx, room, &row)?;
+                        if let Some(position) = moved.filter(|_| *kind == ReceiptKind::Read) {
+                            tx.announce(ChangeScope::OwnReceipt(room), position);
+                        }
                     }
                     Mark::FullyRead(event_id) => self.put_fully_read(tx, viewer, room, event_id, *key)?,
                 }
@@ -129,13 +132,18 @@ impl Receipts {
         })
     }
 
-    /// Moves one receipt, of a local or remote user, unless that would be backward.
-    pub fn put(tx: &mut Transaction<'_>, room: ShortRoomId, row: &ReceiptRow) -> Result<(), StorageError> {
+    /// Moves one receipt, of a local or remote user, unless that would be backward. Answers with its position, if it
+    /// was moved.
+    pub fn put(
+        tx: &mut Transaction<'_>,
+        room: ShortRoomId,
+        row: &ReceiptRow,
+    ) -> Result<Option<StreamPosition>, StorageError> {
         let id = (room, row.user, row.kind, row.thread.clone());
         if let Some(position) = tx.get(&RECEIPT_POSITIONS, &id)? {
             let before = tx.get(&RECEIPTS, &(room, position))?;
             if before.is_some_and(|before| before.key >= row.key) {
-                return Ok(());
+                return Ok(None);
             }
             tx.delete(&RECEIPTS, &(room, position));
         }
@@ -153,7 +161,7 @@ impl Receipts {
             },
             position,
         );
-        Ok(())
+        Ok(Some(position))
     }
 
     /// Notes that a receipt says that the user has read up to `key` regardless of threads. Sending an event does

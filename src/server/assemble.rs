@@ -26,6 +26,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     state.incoming_pdus.resume();
     tasks.spawn(state.push_delivery.clone().run());
     tasks.spawn(MediaCleanup::new(state.media.clone()).run());
+    tasks.spawn(state.outgoing_queues.clone().run(shutdown.clone()));
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.notifier.clone(), shutdown.clone());

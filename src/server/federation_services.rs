@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::services::StartError;
 use crate::{
     config::Config,
-    federation::{Backoff, Discovery, FederationClient, MatrixLocator, OwnKeys, ServerKeys, ServerPolicy},
+    federation::{
+        Backoff, Discovery, FederationClient, MatrixLocator, OutgoingQueues, OwnKeys, ServerKeys,
+        ServerPolicy, sending::SignedWay,
+    },
     net::outbound::Outbound,
-    rooms::SigningKeys,
-    storage::Storage,
+    rooms::{SigningKeys, Typing},
+    storage::{Storage, StorageError},
     users::Clock,
 };
 
@@ -48,5 +51,19 @@ impl FederationServices {
             clock.clone(),
         );
         Ok(Self { outbound, client, server_keys, policy })
+    }
+
+    /// The queues to other servers; they send once they are run.
+    pub fn outgoing_queues(
+        &self,
+        storage: &Storage,
+        clock: &Clock,
+        typing: &Typing,
+    ) -> Result<OutgoingQueues, StorageError> {
+        let way = SignedWay::new(self.client.clone(), self.policy.clone(), clock.clone());
+        let own_name = self.policy.own_name().to_owned();
+        let queues = OutgoingQueues::new(storage.clone(), own_name, clock.clone(), typing.clone(), way)?;
+        queues.listen_to(self.client.backoff());
+        Ok(queues)
     }
 }

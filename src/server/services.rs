@@ -17,8 +17,9 @@ use crate::{
     appservices::{AppserviceQueries, Deliveries},
     config::{self, Config},
     federation::{
-        IncomingPdus, OtherServers, RemoteKeys, RemoteRooms,
+        IncomingPdus, IncomingTransactions, OtherServers, RemoteKeys, RemoteRooms,
         joins::{Admissions, IncomingInvites},
+        transactions::{IncomingEduSources, IncomingEdus},
     },
     media::Thumbnails,
     net::{
@@ -271,6 +272,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         appservices(storage, &readers, &typing, &sessions, (&federation.outbound, clock));
     let remote_rooms = remote_rooms(storage, &writers, &federation);
     Ok(ApiState {
+        incoming_transactions: transactions(storage, &readers, &incoming_pdus, &typing, &to_device, clock),
+        outgoing_queues: federation.outgoing_queues(storage, clock, &typing)?,
         profiles: Profiles::new(storage.clone(), accounts.clone()),
         admissions: Admissions::new(writers.resident.clone(), federation.server_keys.clone()),
         incoming_invites: IncomingInvites::new(remote_rooms.clone(), writers.acls.clone(), accounts.clone()),
@@ -386,6 +389,26 @@ fn remote_rooms(storage: &Storage, writers: &RoomWriters, federation: &Federatio
         writers.memberships.clone(),
         RoomServers::new(storage.clone()),
     )
+}
+
+/// Transactions of other servers: events to who takes them, the rest to who it is for.
+fn transactions(
+    storage: &Storage,
+    readers: &RoomReaders,
+    pdus: &IncomingPdus,
+    typing: &Typing,
+    to_device: &ToDevice,
+    clock: &Clock,
+) -> IncomingTransactions {
+    let edus = IncomingEdus::new(IncomingEduSources {
+        storage: storage.clone(),
+        index: readers.index.clone(),
+        acls: ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone()),
+        typing: typing.clone(),
+        to_device: to_device.clone(),
+        clock: clock.clone(),
+    });
+    IncomingTransactions::new(storage.clone(), pdus.clone(), edus)
 }
 
 /// What other servers push, worked off with the help of other servers.

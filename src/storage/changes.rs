@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ruma::DeviceId;
 
-use super::{ShortRoomId, ShortUserId, StreamPosition};
+use super::{ShortRoomId, ShortServerId, ShortUserId, StreamPosition};
 
 /// One change that a client may be waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,13 @@ pub enum ChangeScope {
     /// Everyone who shares a room with the user, and the user's own devices: the user's device list or
     /// cross-signing keys have changed.
     DeviceListOf(ShortUserId),
+    /// The queues to other servers: the outbox has a new event.
+    Outbox,
+    /// The queue to a server: an EDU waits for it.
+    OutgoingEdu(ShortServerId),
+    /// The queues to other servers: a user of this server has moved a public receipt in the room, which is the one
+    /// at the change's position.
+    OwnReceipt(ShortRoomId),
 }
 
 /// Stands for a device id where a change has to be small: two ids with one tag are woken together, which costs

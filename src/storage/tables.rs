@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedDeviceId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName};
 use serde_json::value::RawValue;
 
 #[allow(clippy::wildcard_imports, reason = "tables hold every record there is")]
@@ -259,6 +259,23 @@ tables! {
     202 APPSERVICE_QUEUE in Stream: (u64, u64) => Json<QueuedForAppservice>;
     /// How far each application service's queue has come, by its number.
     203 APPSERVICE_DELIVERIES in Users: u64 => Json<AppserviceDelivery>;
+    /// Events that other servers are to be sent, by number (of the stream of positions), until all that are there
+    /// have them.
+    168 OUTBOX in Stream: StreamPosition => ShortEventId;
+    /// The newest event of each room that other servers are, or were, to be sent, with its number in the outbox.
+    169 ROOM_NEWEST_SENT in Index: ShortRoomId => (StreamPosition, ShortEventId);
+    /// How far each server has been sent what it should get.
+    170 DESTINATIONS in Index: ShortServerId => Json<DestinationRow>;
+    /// Rooms that a server which is behind was made to leave: the event by which it happened, and its number.
+    171 ROOMS_LOST in Timeline: (ShortServerId, ShortRoomId) => (StreamPosition, ShortEventId);
+    /// EDUs that wait for a server and must reach it, as JSON, in order.
+    172 OUTGOING_EDUS in Stream: (ShortServerId, StreamPosition) => Vec<u8>;
+    /// How many of them wait for each server.
+    173 OUTGOING_EDU_COUNTS in Index: ShortServerId => u64;
+    /// The answers to the last transactions of each server, by SHA-256 of the id: each event, with what was wrong.
+    174 INCOMING_TRANSACTIONS in Stream: (ShortServerId, [u8; 32]) => Json<BTreeMap<OwnedEventId, Option<String>>>;
+    /// The order in which they came.
+    175 INCOMING_TRANSACTION_ORDER in Stream: (ShortServerId, u64) => [u8; 32];
 }
 
 #[cfg(test)]

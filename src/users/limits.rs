@@ -171,3 +171,7 @@ pub const BACKED_UP_KEYS_MAX: u64 = 500_000;
 
 /// Rows of a backup that are removed in one transaction.
 pub const BACKUP_ROWS_AT_ONCE: usize = 1_000;
+
+/// EDUs kept for a server that is not there: device lists of some hundred users over weeks. Beyond, the server
+/// has to ask for the lists anew anyway.
+pub const OUTGOING_EDUS_MAX: u64 = 5_000;

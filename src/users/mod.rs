@@ -9,6 +9,7 @@ pub mod appservices;
 pub mod backups;
 mod clock;
 mod devices;
+mod edu_outbox;
 mod error;
 mod filters;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use appservices::{Appservice, Appservices};
 pub use backups::KeyBackups;
 pub use clock::{Clock, ManualClock};
 pub use devices::{Device, Devices};
+pub use edu_outbox::EduOutbox;
 pub use error::UserError;
 pub use filters::Filters;
 pub use ignored_users::ignored_users;

@@ -12,6 +12,7 @@ mod query;
 mod rooms;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod version;
 
 pub use authentication::Signed;
@@ -26,6 +27,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = openid::routes(routes);
     routes = query::routes(routes);
     routes = rooms::routes(routes);
+    routes = transactions::routes(routes);
     routes = version::routes(routes);
     routes
 }

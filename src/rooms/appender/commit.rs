@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     matrix::event::Event,
-    rooms::{RoomError, changes::mark_changed, resolution::ResolvedRoom},
+    rooms::{RoomError, RoomOutbox, changes::mark_changed, resolution::ResolvedRoom},
     state::tree::StateRoot,
     storage::{
         ChangeScope, Json, Read, ShortEventId, ShortRoomId, StreamPosition, TimelineKey, Transaction,
@@ -155,6 +155,7 @@ impl RoomBatch {
             let current = self.resolve_with_other_ends(rows, room, *state)?;
             room_rows.move_state(rows, head, current, *position, Some(&appended))?;
         }
+        RoomOutbox::add(rows, &inner.server_name, room, *short, *position)?;
         head.extremities = self.other_ends.iter().map(|(end, _)| *end).chain([appended.short]).collect();
         Ok(appended)
     }

@@ -6,7 +6,7 @@ use ruma::api::client::to_device::send_event_to_device::v3::{Request, Response};
 use crate::{
     api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
     users::{
-        ToDevice,
+        EduOutbox, ToDevice,
         to_device::{Messages, SendingDevice},
     },
 };
@@ -25,7 +25,10 @@ pub async fn send(
     });
     let messages = Messages { event_type: request.event_type.to_string(), contents: contents.collect() };
     blocking::run(move || {
-        to_device.send(&sender, request.txn_id.as_str(), &messages, |_, _| Ok::<_, ApiError>(()))
+        to_device.send(&sender, request.txn_id.as_str(), &messages, |rows, elsewhere| {
+            EduOutbox::add_messages(rows, &sender.user_id, &messages.event_type, elsewhere)
+                .map_err(ApiError::from)
+        })
     })
     .await?;
     Ok(RumaResponse(Response::new()))
