@@ -27,3 +27,6 @@ pub const KEY_QUERY_TIME_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Users whose keys one request asks for: all members of a large room.
 pub const KEY_QUERY_USERS_MAX: usize = 10_000;
+
+/// Pages of a room's history that are fetched from other servers to find the event of a time before what is known.
+pub const HISTORY_PAGES_FOR_TIME_MAX: usize = 5;

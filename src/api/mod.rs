@@ -8,7 +8,8 @@
 pub mod authentication;
 pub mod blocking;
 pub mod client;
-pub mod durability;
+pub mod directory_pages;
+mod durability;
 pub mod error;
 pub mod federation;
 mod federation_errors;

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{
-        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, RemoteKeys, RemoteRooms,
-        ServerKeys, ServerPolicy,
+        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, RemoteKeys, RemoteProfiles,
+        RemoteRooms, RemoteSpaces, ServerKeys, ServerPolicy,
         joins::{Admissions, IncomingInvites},
     },
     media::{MediaStore, Thumbnails, UrlPreviews},
@@ -158,6 +158,10 @@ api_state! {
     to_device: ToDevice,
     /// Keys for end-to-end encryption.
     encryption_keys: EncryptionKeys,
+    /// Rooms that this server is not in.
+    remote_spaces: RemoteSpaces,
+    /// Profiles of other servers' users.
+    remote_profiles: RemoteProfiles,
     /// Keys of other servers' users.
     remote_keys: RemoteKeys,
     /// Key backups.

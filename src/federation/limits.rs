@@ -154,3 +154,27 @@ pub const SHOWN_STATE_EVENTS_MAX: usize = 50;
 
 /// Servers of another server's alias that are passed on: more are of no use to who wants to join.
 pub const ALIAS_SERVERS_MAX: usize = 100;
+
+/// Users of other servers whose profiles are asked for at a time.
+pub const PROFILES_ASKED_MAX: usize = 32;
+
+/// The time for a profile: somebody looks at an empty card.
+pub const PROFILE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Bytes of an answer with a profile; the specification has 64 KiB for the profile itself.
+pub const PROFILE_BYTES_MAX: u64 = 128 * 1024;
+
+/// How long a profile is good without being asked for again.
+pub const PROFILE_GOOD_FOR: Duration = Duration::from_secs(60);
+
+/// Profiles that are remembered, with at most [`PROFILE_KNOWN_BYTES_MAX`] each: 2 MiB.
+pub const PROFILES_KNOWN_MAX: usize = 512;
+
+/// Bytes of a profile that is remembered.
+pub const PROFILE_KNOWN_BYTES_MAX: usize = 4096;
+
+/// Servers that are asked in turn about a room that this one is not in.
+pub const SPACE_SERVERS_ASKED_MAX: usize = 3;
+
+/// The time for one of them: a client waits for all.
+pub const SPACE_TIME_MAX: Duration = Duration::from_secs(15);

@@ -14,11 +14,14 @@ pub mod limits;
 mod policy;
 pub mod remote_keys;
 mod remote_media;
+mod remote_profiles;
+mod remote_spaces;
 pub mod sending;
 mod server_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transactions;
+mod turns;
 
 pub use self::{
     backoff::{Backoff, FailingDestination},
@@ -30,6 +33,8 @@ pub use self::{
     policy::ServerPolicy,
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,
+    remote_profiles::RemoteProfiles,
+    remote_spaces::RemoteSpaces,
     sending::OutgoingQueues,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
     transactions::IncomingTransactions,

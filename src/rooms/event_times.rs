@@ -4,8 +4,10 @@
 
 use ruma::api::Direction as Order;
 
-use super::{ReadError, RoomView, VisibleEvent, limits};
-use crate::storage::{Direction, Read, Storage, TimelineKey, tables::EVENT_TIMES};
+use super::{ReadError, RoomError, RoomView, StoredEvent, VisibleEvent, limits, resident::ServerView};
+use crate::storage::{
+    Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey, tables::EVENT_TIMES,
+};
 
 /// Finds events by time. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,7 +30,35 @@ impl EventTimes {
         time_ms: u64,
         order: Order,
     ) -> Result<VisibleEvent, ReadError> {
-        let room = view.room();
+        let sees = |event| Ok(view.sees_short(event)?.map(|seen| (seen.meta().position, seen)));
+        self.nearest_that(view.room(), time_ms, order, sees)?.ok_or(ReadError::NotFound("Event"))
+    }
+
+    /// As [`nearest`](Self::nearest), for another server that may see a part of the room.
+    pub fn nearest_for_server(
+        &self,
+        view: &ServerView<'_>,
+        time_ms: u64,
+        order: Order,
+    ) -> Result<Option<StoredEvent>, RoomError> {
+        let sees = |event| Ok(view.sees_short(event)?.map(|seen| (seen.meta.position, seen)));
+        self.nearest_that(view.room(), time_ms, order, sees)
+    }
+
+    /// The time of the earliest event of a room that this server has.
+    pub fn earliest(&self, room: ShortRoomId) -> Result<Option<u64>, RoomError> {
+        let rows = self.storage.scan(&EVENT_TIMES, &EVENT_TIMES.prefix(&(room,)), Direction::Forward);
+        let mut times = rows.map(|row| row.map(|((_, time_ms, _), _)| time_ms));
+        Ok(times.next().transpose()?)
+    }
+
+    fn nearest_that<T>(
+        &self,
+        room: ShortRoomId,
+        time_ms: u64,
+        order: Order,
+        sees: impl Fn(ShortEventId) -> Result<Option<(StreamPosition, T)>, RoomError>,
+    ) -> Result<Option<T>, RoomError> {
         let first = TimelineKey(i64::MIN);
         let (range, direction) = match order {
             Order::Forward => {
@@ -42,12 +72,12 @@ impl EventTimes {
         let durable = self.storage.position();
         let rows = self.storage.scan(&EVENT_TIMES, &range, direction);
         for row in rows.take(limits::EVENT_TIMES_READ_MAX) {
-            let seen = view.sees_short(row?.1)?;
-            if let Some(event) = seen.filter(|event| event.meta().position <= durable) {
-                return Ok(event);
+            match sees(row?.1)? {
+                Some((position, event)) if position <= durable => return Ok(Some(event)),
+                _ => {}
             }
         }
-        Err(ReadError::NotFound("Event"))
+        Ok(None)
     }
 }
 

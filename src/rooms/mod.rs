@@ -78,7 +78,7 @@ pub use outbox::RoomOutbox;
 pub use permissions::Permissions;
 pub use read_error::ReadError;
 pub use receipts::{Mark, ReceiptError, Receipts};
-pub use receiving::{ReceivedEvents, Reception};
+pub use receiving::{Backfilled, GivenStates, ReceivedEvents, Reception};
 pub use relations::{Relations, RelationsPage, RelationsRequest, ThreadsPage};
 pub use reports::Reports;
 pub use resident::Resident;

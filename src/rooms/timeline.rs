@@ -40,6 +40,8 @@ pub struct Page {
     pub start: PaginationToken,
     /// Where to go on; `None` when there is nothing more.
     pub end: Option<PaginationToken>,
+    /// How far the room was read: where to go on once there is more, though `end` says that there is nothing.
+    pub reached: PaginationToken,
     /// The events.
     pub events: Vec<VisibleEvent>,
 }
@@ -57,6 +59,8 @@ pub struct Context {
     pub start: PaginationToken,
     /// From here on forward.
     pub end: PaginationToken,
+    /// Whether there are fewer before it than asked for because the history known here ends.
+    pub ends_early: bool,
     /// The state after the last of these events; with lazily loaded members, only the senders'.
     pub state: Vec<VisibleEvent>,
 }
@@ -98,7 +102,8 @@ impl Timelines {
         let scanned = self.scan(view, (low, high), request.order, limit, &request.filter)?;
         let end = (!scanned.exhausted).then_some(PaginationToken::Before(scanned.reached));
         let start = request.from.unwrap_or(PaginationToken::Before(from));
-        Ok(Page { start, end, events: scanned.events })
+        let reached = PaginationToken::Before(scanned.reached);
+        Ok(Page { start, end, reached, events: scanned.events })
     }
 
     /// An event and up to `limit` around it. [`ReadError::NotFound`] when the viewer may not see the event.
@@ -122,7 +127,8 @@ impl Timelines {
         let shown = || before.events.iter().chain([&event]).chain(&after.events);
         let state = self.context_state(view, end, shown(), filter)?;
         let [start, end] = [start, end].map(PaginationToken::Before);
-        Ok(Context { before: before.events, after: after.events, event, start, end, state })
+        let ends_early = before.exhausted && before.events.len() < limit / 2;
+        Ok(Context { before: before.events, after: after.events, event, start, end, ends_early, state })
     }
 
     /// A single event. [`ReadError::NotFound`] when there is none in this room that the viewer may see.

@@ -17,7 +17,8 @@ use crate::{
     appservices::{AppserviceQueries, Deliveries},
     config::{self, Config},
     federation::{
-        IncomingPdus, IncomingTransactions, OtherServers, RemoteKeys, RemoteRooms,
+        IncomingPdus, IncomingTransactions, OtherServers, RemoteKeys, RemoteProfiles, RemoteRooms,
+        RemoteSpaces,
         joins::{Admissions, IncomingInvites},
         transactions::{IncomingEduSources, IncomingEdus},
     },
@@ -278,6 +279,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         admissions: Admissions::new(writers.resident.clone(), federation.server_keys.clone()),
         incoming_invites: IncomingInvites::new(remote_rooms.clone(), writers.acls.clone(), accounts.clone()),
         remote_rooms,
+        remote_profiles: RemoteProfiles::new(federation.client.clone(), server_name.clone()),
+        remote_spaces: RemoteSpaces::new(federation.client.clone(), server_name.clone()),
         media_finder: media_finder(&media, &federation, &rate_limiter),
         appservice_queries,
         deliveries,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, extract::FromRef};
 use http::{Method, Request, StatusCode, header::AUTHORIZATION};
-use ruma::{RoomId, RoomVersionId};
+use ruma::{RoomId, RoomVersionId, server_name};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     api::routes::{Routes, unknown_endpoint},
     config::RateLimits,
+    federation::{RemoteProfiles, testing::Own},
     net::RateLimiter,
     rooms::{MemberProfiles, Memberships, testing::RoomsFixture},
     users::{
@@ -47,6 +48,7 @@ test_state! {
     accounts: Accounts,
     devices: Devices,
     profiles: Profiles,
+    remote_profiles: RemoteProfiles,
     memberships: Memberships,
     account_data: AccountData,
     filters: Filters,
@@ -163,6 +165,7 @@ fn state(fixture: &Fixture) -> TestState {
         accounts: fixture.accounts.clone(),
         devices: fixture.devices.clone(),
         profiles: fixture.profiles.clone(),
+        remote_profiles: isolated_profiles(),
         memberships: memberships(fixture),
         account_data: fixture.account_data.clone(),
         filters: fixture.filters.clone(),
@@ -176,6 +179,12 @@ fn state(fixture: &Fixture) -> TestState {
             livekit_urls: Vec::new(),
         },
     }
+}
+
+/// For a server that talks to no other.
+fn isolated_profiles() -> RemoteProfiles {
+    let own = Own::configured(|config| config.federation.enabled = false);
+    RemoteProfiles::new(own.client, server_name!("example.org").to_owned())
 }
 
 fn memberships(fixture: &Fixture) -> Memberships {

@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use super::{alias, directory, members, receipt, state, timeline, typing};
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma},
-    federation::RemoteRooms,
+    api::{ApiError, ApiResult, MaybeRequester, Requester, Ruma},
+    federation::{IncomingPdus, RemoteRooms, testing::Own},
     rooms::{
         Aliases, Appender, EventSender, MemberProfiles, Members, Memberships, Permissions, Receipts,
-        RoomDirectory, SigningKeys, Typing,
+        ReceivedEvents, RoomDirectory, SigningKeys, Typing,
         stored_room::{ALICE, BOB, CAROL, StoredRoom},
+        testing::RoomsFixture,
     },
     users::{Clock, Sessions},
 };
@@ -76,16 +77,26 @@ fn receipts(room: &StoredRoom) -> Receipts {
     Receipts::new(storage, events, room.visibility.clone(), room.clock.clone())
 }
 
+fn received(room: &StoredRoom) -> ReceivedEvents {
+    ReceivedEvents::new(RoomsFixture::over(room.storage.clone()).appender)
+}
+
 async fn messages(
     room: &StoredRoom,
     user: &str,
     request: client::message::get_message_events::v3::Request,
 ) -> ApiResult<client::message::get_message_events::v3::Response> {
-    let visibility = State(room.visibility.clone());
-    let (timelines, events) = (State(room.timelines.clone()), State(room.client_events.clone()));
+    let received = received(room);
+    let incoming = State(IncomingPdus::alone(received.clone()));
+    let reading = State(timeline::messages::Reading {
+        visibility: room.visibility.clone(),
+        timelines: room.timelines.clone(),
+        client_events: room.client_events.clone(),
+        received,
+    });
     let path = Ok(Path(std::collections::HashMap::new()));
     let (requester, request) = (requester(room, user), Ok(Ruma(request)));
-    timeline::messages::messages(visibility, timelines, events, requester, path, request).await
+    timeline::messages::messages(reading, incoming, requester, path, request).await
 }
 
 #[tokio::test]
@@ -138,7 +149,18 @@ async fn an_event_is_shown_alone_and_in_context() {
     let context = |user, event_id| {
         let (timelines, events) = services();
         let request = client::context::get_context::v3::Request::new(room_id(&room), event_id);
-        timeline::context::context(visibility(), timelines, events, requester(&room, user), Ruma(request))
+        let received = received(&room);
+        let (requester, incoming) = (requester(&room, user), State(IncomingPdus::alone(received.clone())));
+        let received = State(received);
+        timeline::context::context(
+            visibility(),
+            timelines,
+            events,
+            received,
+            incoming,
+            requester,
+            Ruma(request),
+        )
     };
     let shown = context(ALICE, event_id.clone()).await.unwrap().0;
     assert_eq!((shown.events_before.len(), shown.events_after.len(), shown.state.len()), (2, 0, 2));
@@ -304,18 +326,28 @@ async fn the_directory_is_listed_for_anybody() {
     let request = client::directory::get_room_visibility::v3::Request::new(room_id(&room));
     let shown = directory::is_published::is_published(State(service.clone()), Ruma(request)).await.unwrap().0;
     assert_eq!(shown.visibility, client::room::Visibility::Public);
+    let client = Own::configured(|config| config.federation.enabled = false).client;
     let list = |server: Option<&str>, since: Option<&str>| {
         let mut request = client::directory::get_public_rooms::v3::Request::new();
         request.server = server.map(|server| server.try_into().unwrap());
         request.since = since.map(str::to_owned);
-        directory::list::list(State(service.clone()), Ruma(request))
+        let nobody = MaybeRequester(None);
+        directory::list::list(State(service.clone()), State(client.clone()), nobody, Ruma(request))
     };
     assert_eq!(list(Some("example.org"), None).await.unwrap().0.chunk.len(), 1);
-    assert_eq!(refusal(list(Some("example.com"), None).await), not_found());
+    let unauthorised = (StatusCode::UNAUTHORIZED, ErrorKind::MissingToken);
+    assert_eq!(refusal(list(Some("example.com"), None).await), unauthorised);
     assert_eq!(refusal(list(None, Some("odd")).await), invalid());
     let request = client::directory::get_public_rooms_filtered::v3::Request::new();
-    let found =
-        directory::search::search(State(service), requester(&room, BOB), Ruma(request)).await.unwrap().0;
+    let found = directory::search::search(
+        State(service),
+        State(client.clone()),
+        requester(&room, BOB),
+        Ruma(request),
+    )
+    .await
+    .unwrap()
+    .0;
     assert_eq!((found.chunk.len(), found.total_room_count_estimate), (1, Some(1_u32.into())));
 }
 

@@ -4,6 +4,7 @@
 //! see of a room is decided below, not here.
 
 mod authentication;
+mod directory;
 mod key;
 mod keys;
 mod media;
@@ -22,6 +23,7 @@ use super::routes::Routes;
 /// Adds all endpoints of the server-server API.
 pub fn routes(mut routes: Routes) -> Routes {
     routes = key::routes(routes);
+    routes = directory::routes(routes);
     routes = media::routes(routes);
     routes = keys::routes(routes);
     routes = openid::routes(routes);

@@ -37,14 +37,14 @@ pub(super) enum Filled {
 }
 
 /// One attempt.
-struct Filling<'f> {
-    inner: &'f Arc<Inner>,
+pub(super) struct Filling<'f> {
+    pub(super) inner: &'f Arc<Inner>,
     rules: &'f RoomVersionRules,
-    room_id: &'f RoomId,
+    pub(super) room_id: &'f RoomId,
     /// Servers to ask, the one that pushed the event first.
     servers: Vec<OwnedServerName>,
     /// The event and those of its ancestors that have been fetched and are not taken in.
-    pending: BTreeMap<OwnedEventId, Event>,
+    pub(super) pending: BTreeMap<OwnedEventId, Event>,
     /// Events whose auth chains have been asked for.
     authorised: HashSet<OwnedEventId>,
     fetched: usize,
@@ -82,17 +82,9 @@ impl Inner {
                 Ok((servers, inner.received.first_depth(pushed.room_id())?))
             })
             .await?;
-        let mut filling = Filling {
-            inner: self,
-            rules,
-            room_id: &room_id,
-            servers,
-            min_depth,
-            pending: BTreeMap::from([(wanted.clone(), event)]),
-            authorised: HashSet::new(),
-            fetched: 0,
-            last_outage: None,
-        };
+        let mut filling = Filling::new(self, rules, &room_id, servers);
+        filling.min_depth = min_depth;
+        filling.pending.insert(wanted.clone(), event);
         filling.by_ancestors().await?;
         if filling.pending.contains_key(&wanted) {
             filling.by_states().await?;
@@ -123,6 +115,28 @@ impl Inner {
             }
         }
         Ok(servers)
+    }
+}
+
+impl<'f> Filling<'f> {
+    /// An attempt in which nothing is pending, and ancestors of any depth are wanted.
+    pub(super) fn new(
+        inner: &'f Arc<Inner>,
+        rules: &'f RoomVersionRules,
+        room_id: &'f RoomId,
+        servers: Vec<OwnedServerName>,
+    ) -> Self {
+        Self {
+            inner,
+            rules,
+            room_id,
+            servers,
+            pending: BTreeMap::new(),
+            authorised: HashSet::new(),
+            fetched: 0,
+            min_depth: 0,
+            last_outage: None,
+        }
     }
 }
 
@@ -173,7 +187,7 @@ impl Filling<'_> {
     }
 
     /// Fetches the auth chains of events whose auth events are missing; true if anything came of it.
-    async fn authorise(&mut self, events: &BTreeSet<OwnedEventId>) -> Result<bool, IncomingError> {
+    pub(super) async fn authorise(&mut self, events: &BTreeSet<OwnedEventId>) -> Result<bool, IncomingError> {
         let mut progressed = false;
         for event_id in events {
             if self.authorised.len() >= limits::INBOUND_AUTH_CHAINS_MAX
@@ -211,7 +225,7 @@ impl Filling<'_> {
         for server in self.servers.clone() {
             match inner.remote.missing_events(&server, self.room_id, between.clone()).await {
                 Ok(pdus) => {
-                    if self.take_ancestors(pdus, &lacking.prev_events).await? {
+                    if self.take_ancestors(pdus, limit, &lacking.prev_events).await? {
                         return Ok(true);
                     }
                 }
@@ -222,13 +236,13 @@ impl Filling<'_> {
     }
 
     /// Takes those of the events that are ancestors of pending ones.
-    async fn take_ancestors(
+    pub(super) async fn take_ancestors(
         &mut self,
         pdus: Vec<Box<RawValue>>,
+        limit: u32,
         wanted: &BTreeSet<OwnedEventId>,
     ) -> Result<bool, IncomingError> {
-        let mut answered: BTreeMap<OwnedEventId, Event> =
-            self.verified(pdus, limits::INBOUND_ANCESTORS_PER_ROUND as usize).await;
+        let mut answered: BTreeMap<OwnedEventId, Event> = self.verified(pdus, limit as usize).await;
         let mut open: Vec<OwnedEventId> = wanted.iter().cloned().collect();
         let mut progressed = false;
         while let Some(event_id) = open.pop() {
@@ -298,7 +312,7 @@ impl Filling<'_> {
 
     /// Fetches those events of a state and its auth chain that are not known: one by one if they are few,
     /// otherwise all at once.
-    async fn fetch_state(
+    pub(super) async fn fetch_state(
         &mut self,
         server: &ServerName,
         event_id: &OwnedEventId,
@@ -381,7 +395,7 @@ impl Filling<'_> {
         ends.await
     }
 
-    fn note(&mut self, error: NoAnswer) {
+    pub(super) fn note(&mut self, error: NoAnswer) {
         tracing::debug!(room = %self.room_id, "another server gives no answer: {}", error.why);
         if error.is_outage {
             self.last_outage = Some(error.why);

@@ -44,6 +44,15 @@ pub const INBOUND_ANCESTORS_MAX: usize = 100;
 /// Events named on either side of a question for missing events.
 pub const INBOUND_LATEST_MAX: usize = 20;
 
+/// Events of a room's history that are asked for at a time: what a client shows in a few pages.
+pub const HISTORY_EVENTS_PER_REQUEST: u32 = 100;
+
+/// Time in which a reader who has come to the end of what is known waits for older history.
+pub const HISTORY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Attempts to put one server's page of history into place, between which what it lacks is fetched.
+pub const HISTORY_ROUNDS_MAX: usize = 8;
+
 /// Auth chains that are fetched to fill one gap.
 pub const INBOUND_AUTH_CHAINS_MAX: usize = 10;
 

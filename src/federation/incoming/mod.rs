@@ -7,6 +7,7 @@
 //! bytes, for each server and in all. Main type: [`IncomingPdus`].
 
 mod gaps;
+mod history;
 mod lanes;
 pub mod limits;
 mod other_servers;
@@ -24,6 +25,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use self::{lanes::Lanes, queue::Queue};
+use super::turns::RoomTurns;
 use crate::{
     matrix::event::Event,
     rooms::{ReceivedEvents, RoomError, RoomServers, ServerAcls},
@@ -52,6 +54,8 @@ struct Inner {
     lanes: Lanes,
     /// Places for work on the store: each holds one of the few threads for such work.
     working: Semaphore,
+    /// Rooms whose history is being fetched.
+    history_turns: RoomTurns,
     /// Places for filling gaps: each holds events in memory while it waits for other servers.
     filling: Semaphore,
 }
@@ -106,9 +110,22 @@ impl IncomingPdus {
             queue,
             lanes: Lanes::default(),
             working: Semaphore::new(limits::INBOUND_WORKING_MAX),
+            history_turns: RoomTurns::default(),
             filling: Semaphore::new(limits::INBOUND_FILLING_MAX),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The service of a server that talks to no other, for tests of what needs none.
+    #[cfg(test)]
+    pub(crate) fn alone(received: ReceivedEvents) -> Self {
+        let own = super::testing::Own::configured(|config| config.federation.enabled = false);
+        let appender = received.appender().clone();
+        let acls =
+            ServerAcls::new(appender.index().clone(), appender.events().clone(), appender.states().clone());
+        let servers = RoomServers::new(appender.storage().clone());
+        let others = Arc::new(OtherServers::new(own.client, own.keys));
+        Self::new(received, acls, servers, others, Clock::manual(1).0).unwrap()
     }
 
     /// Goes on with what an earlier process left in the queue. Call once, on the runtime.

@@ -1,9 +1,10 @@
 //! The questions of gaps, asked of real servers.
 
 use ruma::{
-    EventId, RoomId, ServerName, UInt,
+    EventId, OwnedEventId, RoomId, ServerName, UInt,
     api::federation::{
         authorization::get_event_authorization,
+        backfill::get_backfill,
         event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
     },
     room_version_rules::RoomVersionRules,
@@ -52,6 +53,19 @@ impl RemoteEvents for OtherServers {
             request.limit = limit.into();
             request.min_depth = UInt::new_saturating(min_depth);
             Ok(self.client.send(server, request).await?.events)
+        })
+    }
+
+    fn history<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room_id: &'a RoomId,
+        from: Vec<OwnedEventId>,
+        limit: u32,
+    ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>> {
+        Box::pin(async move {
+            let request = get_backfill::v1::Request::new(room_id.to_owned(), from, limit.into());
+            Ok(self.client.send(server, request).await?.pdus)
         })
     }
 

@@ -56,6 +56,15 @@ pub trait RemoteEvents: Send + Sync + 'static {
         between: Between,
     ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>>;
 
+    /// The given events and those before them, at most `limit` (`/backfill`).
+    fn history<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room_id: &'a RoomId,
+        from: Vec<OwnedEventId>,
+        limit: u32,
+    ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>>;
+
     /// The state before an event (`/state_ids`).
     fn state_ids<'a>(
         &'a self,

@@ -82,6 +82,29 @@ impl RemoteEvents for Other {
         })
     }
 
+    fn history<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: &'a RoomId,
+        from: Vec<OwnedEventId>,
+        limit: u32,
+    ) -> BoxedAnswer<'a, Answer<Vec<Box<RawValue>>>> {
+        Box::pin(async move {
+            self.ask();
+            let server = self.server.lock().unwrap();
+            let mut found: Vec<Arc<Event>> = Vec::new();
+            let mut open = std::collections::VecDeque::from(from);
+            while let Some(id) = open.pop_front() {
+                let Some(stored) = server.stored(&id) else { continue };
+                if found.len() < limit as usize && found.iter().all(|event| event.event_id() != id) {
+                    open.extend(stored.event.prev_events().iter().cloned());
+                    found.push(stored.event);
+                }
+            }
+            Ok(found.iter().map(|event| Self::pdu(event)).collect())
+        })
+    }
+
     fn state_ids<'a>(
         &'a self,
         _: &'a ServerName,

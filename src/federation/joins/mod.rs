@@ -18,7 +18,6 @@ mod join;
 mod knock;
 mod leave;
 mod stripped;
-mod turns;
 
 use std::sync::Arc;
 
@@ -27,14 +26,13 @@ use ruma::{
     room_version_rules::RoomVersionRules,
 };
 
-use self::turns::RoomTurns;
 pub use self::{
     admissions::{Admissions, AdmittedJoin, SubmittedEvent},
     error::RemoteError,
     incoming_invite::{IncomingInvite, IncomingInvites},
     invite::Invitation,
 };
-use super::{FederationClient, ServerKeys};
+use super::{FederationClient, ServerKeys, turns::RoomTurns};
 use crate::rooms::{Appender, Memberships, ReceivedEvents, RoomError, RoomServers, StoredEvent};
 
 /// A user's wish to change their own membership of a room.

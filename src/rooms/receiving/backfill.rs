@@ -58,14 +58,20 @@ impl ReceivedEvents {
         let states_after = self.states_from_later(&room, &ordered)?;
         let mut backfilled = Backfilled::default();
         for event in &ordered {
-            if !self.is_placed(event)?
-                && !self.place_old(&room, event, given, &states_after, &mut backfilled)?
-            {
+            let is_unplaced = !self.is_placed(event)? || self.is_unshown_create(&room, event)?;
+            if is_unplaced && !self.place_old(&room, event, given, &states_after, &mut backfilled)? {
                 return Ok(backfilled);
             }
         }
         backfilled.appended = self.prepend(&mut room, &ordered)?;
         Ok(backfilled)
+    }
+
+    /// Whether it is the room's create event, known since this server came in and without a place.
+    fn is_unshown_create(&self, room: &OpenRoom, event: &Event) -> Result<bool, RoomError> {
+        let meta = self.appender.events().meta(room.record.create_event)?;
+        let is_shown = meta.is_some_and(|meta| meta.timeline.is_some());
+        Ok(event.event_id() == room.create.event_id() && !is_shown)
     }
 
     /// Whether clients can see it, or never will.

@@ -16,7 +16,8 @@ use crate::{
 
 /// What is known of the state before an event.
 pub(super) enum Before {
-    /// The state, and which of the events that it follows are not known: none, unless a state was given.
+    /// The state, and which of the events that it follows are history that is missing: those that are not known,
+    /// if a state was given, and a create event that has no place in the timeline.
     Known { state: StateRoot, missing: Vec<OwnedEventId> },
     /// It follows an event of another room.
     OtherRoom(OwnedEventId),
@@ -45,7 +46,7 @@ impl ReceivedEvents {
         given: Option<Given>,
     ) -> Result<Before, RoomError> {
         let mut states = Vec::with_capacity(event.prev_events().len() + 1);
-        let mut missing = Vec::new();
+        let (mut missing, mut unshown) = (Vec::new(), Vec::new());
         for event_id in event.prev_events() {
             let stored = self.appender.events().by_id(event_id)?;
             let Some(stored) = stored else {
@@ -55,7 +56,14 @@ impl ReceivedEvents {
             if stored.meta.room != room.room {
                 return Ok(Before::OtherRoom(event_id.clone()));
             }
-            if is_state_known(&stored.meta) || stored.short == room.record.create_event {
+            let is_create = stored.short == room.record.create_event;
+            if is_create && stored.meta.timeline.is_none() {
+                // Known since this server came in, but shown to nobody yet, and the state after it has no nodes.
+                if let Given::State(state) = self.given_state(room, std::slice::from_ref(event_id))? {
+                    states.push(state);
+                }
+                unshown.push(event_id.clone());
+            } else if is_create || is_state_known(&stored.meta) {
                 states.push(self.appender.states().after(&stored)?);
             } else {
                 missing.push(event_id.clone());
@@ -71,6 +79,7 @@ impl ReceivedEvents {
             }
             None => {}
         }
+        missing.append(&mut unshown);
         let state = self.appender.resolver().resolve(room.resolved(), None, states)?;
         Ok(Before::Known { state, missing })
     }

@@ -424,6 +424,35 @@ fn history_from_before_the_join_comes_before_the_timeline() {
 }
 
 #[test]
+fn history_reaches_the_create_event_in_whatever_pages() {
+    for size in 1..8 {
+        let (one, two) = (Server::new("one.example"), Server::new("two.example"));
+        let (alice, bob) = (one.user("alice"), two.user("bob"));
+        let room = one.public_room(&alice, &V11);
+        one.rooms.say(&room, &alice, "hello");
+        two.join_through(&one, &room, &bob);
+        let all = one.rooms.timeline(&room);
+        for _ in 0..all.len() {
+            let missing = two.received.missing_history(&room, 1).unwrap();
+            let Some((newest, _)) = missing.first() else { break };
+            let from = all.iter().position(|event| event.event_id() == newest).unwrap();
+            let page: Vec<Event> =
+                all[..=from].iter().rev().take(size).map(|event| (**event).clone()).collect();
+            let lowest = page.last().unwrap().event_id().to_owned();
+            let state = one.state_before(&lowest).into_values().collect();
+            let given = BTreeMap::from([(lowest, state)]);
+            let backfilled = two.received.append_backfilled(&room, page.clone(), &given).unwrap();
+            assert_eq!(backfilled.appended, page.len(), "{size}: {backfilled:?}");
+        }
+        assert!(two.received.missing_history(&room, 1).unwrap().is_empty(), "{size}");
+        let ids = |server: &Server| -> Vec<_> {
+            server.rooms.timeline(&room).iter().map(|event| event.event_id().to_owned()).collect()
+        };
+        assert_eq!(ids(&two), ids(&one), "{size}");
+    }
+}
+
+#[test]
 fn a_forged_beginning_is_refused() {
     let (one, two, room) = two_servers(&V11);
     let last = one.event(&one.ends(&room)[0]);

@@ -9,6 +9,7 @@ mod access;
 mod admission;
 mod auth_chain;
 mod error;
+mod hierarchy;
 mod history;
 mod join_answer;
 mod reading;
@@ -21,6 +22,7 @@ mod tests;
 pub use self::{
     admission::Submission,
     error::ResidentError,
+    hierarchy::ServerHierarchy,
     history::MissingEventsQuery,
     join_answer::JoinAnswer,
     reading::StateAt,

@@ -89,6 +89,12 @@ impl<'a> ServerView<'a> {
         Ok(sees)
     }
 
+    /// An event that the server may see in full, by its short id.
+    pub fn sees_short(&self, event: ShortEventId) -> Result<Option<StoredEvent>, RoomError> {
+        let Some(stored) = self.resident.events.get(event)? else { return Ok(None) };
+        Ok(self.sees(&stored)?.then_some(stored))
+    }
+
     /// The event as the server gets it among others: in full, or redacted where it may not see it, so that the
     /// graph has no hole.
     pub fn shown(&self, stored: &StoredEvent) -> Result<Arc<Event>, RoomError> {

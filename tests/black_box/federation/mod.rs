@@ -1,4 +1,6 @@
 //! Servers that talk to each other.
 
+mod history;
+mod people_and_lists;
 mod rooms;
 mod transport;

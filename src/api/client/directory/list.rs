@@ -1,27 +1,41 @@
-//! `GET /publicRooms`: the published rooms, for anybody.
+//! `GET /publicRooms`: this server's published rooms, for anybody; another server's for users of this one.
 
 use axum::extract::State;
-use ruma::{
-    UInt,
-    api::client::directory::get_public_rooms::v3::{Request, Response},
-    directory::Filter,
+use http::StatusCode;
+use ruma::api::{
+    client::directory::get_public_rooms::v3::{Request, Response},
+    error::ErrorKind,
 };
 
-use super::search::page;
 use crate::{
-    api::{ApiResult, Ruma, RumaResponse},
+    api::{
+        ApiError, ApiResult, MaybeRequester, Ruma, RumaResponse,
+        directory_pages::{DirectoryQuery, foreign_page, own_page},
+    },
+    federation::FederationClient,
     rooms::RoomDirectory,
 };
 
 /// The handler.
 pub async fn list(
     State(directory): State<RoomDirectory>,
+    State(client): State<FederationClient>,
+    MaybeRequester(requester): MaybeRequester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    let page = page(directory, request.server, request.since, request.limit, Filter::new()).await?;
-    let mut response = Response::new(page.rooms);
-    response.next_batch = page.next.map(|token| token.to_string());
-    response.prev_batch = page.previous.map(|token| token.to_string());
-    response.total_room_count_estimate = UInt::try_from(page.total).ok();
+    let query = DirectoryQuery { since: request.since, limit: request.limit, ..DirectoryQuery::default() };
+    let page = match request.server.filter(|server| !directory.is_of(server)) {
+        // Strangers don't let this server ask others.
+        Some(_) if requester.is_none() => {
+            let message = "Another server's directory is read by users only";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, ErrorKind::MissingToken, message));
+        }
+        Some(server) => foreign_page(&client, &server, query).await?,
+        None => own_page(directory, query).await?,
+    };
+    let mut response = Response::new(page.chunk);
+    response.next_batch = page.next_batch;
+    response.prev_batch = page.prev_batch;
+    response.total_room_count_estimate = page.total_room_count_estimate;
     Ok(RumaResponse(response))
 }

@@ -1,51 +1,39 @@
-//! `POST /publicRooms`: the published rooms that pass a filter.
+//! `POST /publicRooms`: the published rooms that pass a filter, of this server or another.
 
 use axum::extract::State;
-use ruma::{
-    OwnedServerName, UInt,
-    api::client::directory::get_public_rooms_filtered::v3::{Request, Response},
-    directory::{Filter, RoomNetwork},
-};
+use ruma::api::client::directory::get_public_rooms_filtered::v3::{Request, Response};
 
 use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, authentication::Requester, blocking},
-    rooms::{DirectoryPage, ReadError, RoomDirectory},
+    api::{
+        ApiResult, Ruma, RumaResponse,
+        authentication::Requester,
+        directory_pages::{DirectoryQuery, foreign_page, own_page},
+    },
+    federation::FederationClient,
+    rooms::RoomDirectory,
 };
 
 /// The handler.
 pub async fn search(
     State(directory): State<RoomDirectory>,
+    State(client): State<FederationClient>,
     _requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    let mut response = Response::new();
-    // No bridge lists rooms of its own yet, so another network's list is empty.
-    if matches!(request.room_network, RoomNetwork::ThirdParty(_)) {
-        return Ok(RumaResponse(response));
-    }
-    let page = page(directory, request.server, request.since, request.limit, request.filter).await?;
-    response.chunk = page.rooms;
-    response.next_batch = page.next.map(|token| token.to_string());
-    response.prev_batch = page.previous.map(|token| token.to_string());
-    response.total_room_count_estimate = UInt::try_from(page.total).ok();
-    Ok(RumaResponse(response))
-}
-
-/// A page of this server's directory; another server's can't be asked for.
-pub(super) async fn page(
-    directory: RoomDirectory,
-    server: Option<OwnedServerName>,
-    since: Option<String>,
-    limit: Option<UInt>,
-    filter: Filter,
-) -> Result<DirectoryPage, ApiError> {
-    if let Some(server) = server.filter(|server| !directory.is_of(server)) {
-        return Err(ApiError::not_found(format!("The directory of {server} can't be read from here")));
-    }
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let work = move || {
-        let since = since.as_deref().filter(|token| !token.is_empty()).map(str::parse).transpose()?;
-        Ok::<_, ReadError>(directory.page(since, limit, &filter)?)
+    let query = DirectoryQuery {
+        since: request.since,
+        limit: request.limit,
+        filter: request.filter,
+        network: request.room_network,
     };
-    blocking::run(work).await
+    let page = match request.server.filter(|server| !directory.is_of(server)) {
+        Some(server) => foreign_page(&client, &server, query).await?,
+        None => own_page(directory, query).await?,
+    };
+    let mut response = Response::new();
+    response.chunk = page.chunk;
+    response.next_batch = page.next_batch;
+    response.prev_batch = page.prev_batch;
+    response.total_room_count_estimate = page.total_room_count_estimate;
+    Ok(RumaResponse(response))
 }

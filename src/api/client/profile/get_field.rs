@@ -6,26 +6,26 @@ use ruma::{
     profile::ProfileFieldValue,
 };
 
+use super::read;
 use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Ruma, RumaResponse},
+    federation::RemoteProfiles,
     users::Profiles,
 };
 
 /// Answers the field.
 pub async fn get_field(
     State(profiles): State<Profiles>,
+    State(remote): State<RemoteProfiles>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    blocking::run(move || {
-        let mut profile = profiles.get(&request.user_id)?;
-        let field = request.field.as_str();
-        let Some(value) = profile.fields.remove(field) else {
-            return Err(ApiError::not_found("The profile has no such field"));
-        };
-        let value = ProfileFieldValue::new(field, value).map_err(ApiError::internal)?;
-        Ok(RumaResponse(Response::new(value)))
-    })
-    .await
+    let mut profile = read(profiles, remote, request.user_id).await?;
+    let field = request.field.as_str();
+    let Some(value) = profile.fields.remove(field) else {
+        return Err(ApiError::not_found("The profile has no such field"));
+    };
+    let value = ProfileFieldValue::new(field, value).map_err(ApiError::internal)?;
+    Ok(RumaResponse(Response::new(value)))
 }
 
 #[cfg(test)]

@@ -3,21 +3,21 @@
 use axum::extract::State;
 use ruma::api::client::profile::get_profile::v3::{Request, Response};
 
+use super::read;
 use crate::{
-    api::{ApiResult, Ruma, RumaResponse, blocking},
-    users::{Profiles, UserError},
+    api::{ApiResult, Ruma, RumaResponse},
+    federation::RemoteProfiles,
+    users::Profiles,
 };
 
 /// Answers all fields.
 pub async fn get_profile(
     State(profiles): State<Profiles>,
+    State(remote): State<RemoteProfiles>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    blocking::run(move || {
-        let profile = profiles.get(&request.user_id)?;
-        Ok::<_, UserError>(RumaResponse(profile.fields.into_iter().collect()))
-    })
-    .await
+    let profile = read(profiles, remote, request.user_id).await?;
+    Ok(RumaResponse(profile.fields.into_iter().collect()))
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ mod set_field;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use ruma::{UserId, api::client::profile as api};
+use ruma::{OwnedUserId, UserId, api::client::profile as api};
 
 use crate::{
-    api::ApiError,
-    api::routes::Routes,
+    api::{ApiError, blocking, routes::Routes},
+    federation::{FederationError, RemoteProfiles},
     net::{Action, RateLimiter},
     rooms::Memberships,
-    users::{ProfileChange, Profiles, Sessions},
+    users::{Profile, ProfileChange, Profiles, Sessions},
 };
 
 /// Adds the endpoints of this folder.
@@ -24,6 +24,7 @@ where
     S: Clone + Send + Sync + 'static,
     Memberships: FromRef<S>,
     Profiles: FromRef<S>,
+    RemoteProfiles: FromRef<S>,
     Sessions: FromRef<S>,
     Arc<RateLimiter>: FromRef<S>,
 {
@@ -36,6 +37,18 @@ where
             Action::Message,
             delete_field::delete_field,
         )
+}
+
+/// The profile of a user, of this server or another.
+async fn read(profiles: Profiles, remote: RemoteProfiles, user_id: OwnedUserId) -> Result<Profile, ApiError> {
+    if !remote.is_remote(&user_id) {
+        return blocking::run(move || profiles.get(&user_id)).await;
+    }
+    match remote.get(&user_id).await {
+        // Of servers that this one does not talk to, nothing is known.
+        Err(FederationError::NotAllowed) => Err(ApiError::not_found("The user is not known")),
+        profile => Ok(profile?),
+    }
 }
 
 /// Lets a user's member events say what the profile says now, where it matters to them.

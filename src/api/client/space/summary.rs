@@ -1,46 +1,129 @@
-//! `GET /room_summary/{roomIdOrAlias}`: what is told of a room to who may join it or see it.
+//! `GET /room_summary/{roomIdOrAlias}`: what is told of a room to who may join it or see it. Users of this server
+//! are told of rooms that it is not in, too, by the servers that are.
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use ruma::{
-    OwnedRoomId, RoomAliasId,
+    OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomOrAliasId,
     api::client::room::get_summary::v1::{Request, Response},
+    room::{JoinRuleSummary, RoomSummary},
 };
 
 use crate::{
-    api::{ApiError, ApiResult, MaybeRequester, Ruma, RumaResponse, blocking},
-    rooms::{Aliases, Spaces},
-    storage::records::Membership,
+    api::{ApiError, ApiResult, ApiState, MaybeRequester, Ruma, RumaResponse, blocking},
+    federation::{RemoteRooms, RemoteSpaces},
+    rooms::{Aliases, RoomError, RoomSummaries, Spaces, limits},
+    storage::{ShortUserId, records::Membership},
 };
 
-/// The handler. Who is not logged in sees rooms that anybody may join, knock on or read.
+/// Finds out what a room's name stands for, and who knows it.
+#[derive(Clone)]
+pub struct Finding {
+    spaces: Spaces,
+    aliases: Aliases,
+    remote_rooms: RemoteRooms,
+    remote_spaces: RemoteSpaces,
+}
+
+impl FromRef<ApiState> for Finding {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            spaces: state.spaces.clone(),
+            aliases: state.aliases.clone(),
+            remote_rooms: state.remote_rooms.clone(),
+            remote_spaces: state.remote_spaces.clone(),
+        }
+    }
+}
+
+/// The handler. Who is not logged in sees rooms of this server that anybody may join, knock on or read.
 pub async fn summary(
-    State(spaces): State<Spaces>,
-    State(aliases): State<Aliases>,
+    State(finding): State<Finding>,
     MaybeRequester(requester): MaybeRequester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
+    let user = requester.map(|requester| requester.user);
+    let (room_id, mut via) = finding.room(&request.room_id_or_alias, user).await?;
+    via.extend(request.via);
+    let (spaces, wanted) = (finding.spaces.clone(), room_id.clone());
+    let known = blocking::run(move || known_summary(spaces.summaries(), user, &wanted)).await?;
+    if let Some(response) = known {
+        return Ok(RumaResponse(response));
+    }
+    let Some(user) = user else { return Err(unknown()) };
+    let told = finding.remote_spaces.hierarchy(&room_id, &via, false).await.ok_or_else(unknown)?;
+    let summaries = finding.spaces.summaries().clone();
     let work = move || {
-        let unknown = || ApiError::not_found("Room not found");
-        let named = request.room_id_or_alias.as_str();
-        let room_id = match OwnedRoomId::try_from(named) {
-            Ok(room_id) => room_id,
-            Err(_) => {
-                let alias = <&RoomAliasId>::try_from(named).map_err(|_| unknown())?;
-                aliases.resolve(alias)?.0
-            }
-        };
-        let summaries = spaces.summaries();
-        let room = summaries.room(&room_id)?.ok_or_else(unknown)?;
-        let user = requester.map(|requester| requester.user);
-        if !summaries.is_shown_to(user, room)? {
+        let summary = told.room.summary;
+        if !is_for(&summaries, user, &summary)? {
             return Err(unknown());
         }
-        let mut response = Response::new(summaries.summary(room)?.ok_or_else(unknown)?);
-        if let Some(user) = user {
-            let membership = summaries.membership(user, room)?.unwrap_or(Membership::Leave);
-            response.membership = Some(membership.as_str().into());
-        }
+        let mut response = Response::new(summary);
+        response.membership = Some(Membership::Leave.as_str().into());
         Ok(response)
     };
     blocking::run(work).await.map(RumaResponse)
+}
+
+impl Finding {
+    /// The room, and servers that are said to be in it. Other servers are asked for users only.
+    async fn room(
+        &self,
+        named: &RoomOrAliasId,
+        user: Option<ShortUserId>,
+    ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
+        if let Ok(room_id) = OwnedRoomId::try_from(named.as_str()) {
+            return Ok((room_id, Vec::new()));
+        }
+        let alias = OwnedRoomAliasId::try_from(named.as_str()).map_err(|_| unknown())?;
+        if self.remote_rooms.is_own_alias(&alias) {
+            let aliases = self.aliases.clone();
+            return blocking::run(move || aliases.resolve(&alias).map(|found| (found.0, Vec::new()))).await;
+        }
+        match user {
+            Some(_) => Ok(self.remote_rooms.resolve_alias(alias).await?),
+            None => Err(unknown()),
+        }
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("Room not found")
+}
+
+/// The summary of a room that this server knows and the user may know of.
+fn known_summary(
+    summaries: &RoomSummaries,
+    user: Option<ShortUserId>,
+    room_id: &OwnedRoomId,
+) -> Result<Option<Response>, RoomError> {
+    let Some(room) = summaries.room(room_id)? else { return Ok(None) };
+    if !summaries.is_shown_to(user, room)? {
+        return Ok(None);
+    }
+    let Some(summary) = summaries.summary(room)? else { return Ok(None) };
+    let mut response = Response::new(summary);
+    if let Some(user) = user {
+        let membership = summaries.membership(user, room)?.unwrap_or(Membership::Leave);
+        response.membership = Some(membership.as_str().into());
+    }
+    Ok(Some(response))
+}
+
+/// Whether a room of other servers, whose rules another server has told, is for the user to know of.
+fn is_for(summaries: &RoomSummaries, user: ShortUserId, summary: &RoomSummary) -> Result<bool, RoomError> {
+    let JoinRuleSummary::Restricted(restricted) = &summary.join_rule else {
+        let is_open = matches!(
+            summary.join_rule,
+            JoinRuleSummary::Public | JoinRuleSummary::Knock | JoinRuleSummary::KnockRestricted(_)
+        );
+        return Ok(is_open || summary.world_readable);
+    };
+    for allowed in restricted.allowed_room_ids.iter().take(limits::ALLOWED_ROOMS_MAX) {
+        if let Some(allowed) = summaries.room(allowed)?
+            && summaries.membership(user, allowed)? == Some(Membership::Join)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(summary.world_readable)
 }

@@ -1,25 +1,50 @@
-//! `GET /rooms/{roomId}/messages`: a page of a room's history.
+//! `GET /rooms/{roomId}/messages`: a page of a room's history. Where what this server has comes to an end before
+//! the page is full, other servers in the room are asked for more.
 
 use std::collections::HashMap;
 
-use axum::extract::{Path, State, rejection::PathRejection};
+use axum::extract::{FromRef, Path, State, rejection::PathRejection};
 use ruma::{
     OwnedRoomId,
-    api::client::message::get_message_events::v3::{Request, Response},
-};
-
-use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, authentication::Requester, blocking},
-    rooms::{
-        ClientEvents, EventFilter, EventForm, Page, PageRequest, ReadError, Timelines, Viewer, Visibility,
+    api::{
+        Direction,
+        client::message::get_message_events::v3::{Request, Response},
     },
 };
 
+use crate::{
+    api::{ApiError, ApiResult, ApiState, Ruma, RumaResponse, authentication::Requester, blocking},
+    federation::IncomingPdus,
+    rooms::{
+        ClientEvents, EventFilter, EventForm, Page, PageRequest, ReadError, ReceivedEvents, Timelines,
+        Viewer, Visibility,
+    },
+};
+
+/// Reads a page, as often as there is more to read.
+#[derive(Clone)]
+pub struct Reading {
+    pub(in crate::api) visibility: Visibility,
+    pub(in crate::api) timelines: Timelines,
+    pub(in crate::api) client_events: ClientEvents,
+    pub(in crate::api) received: ReceivedEvents,
+}
+
+impl FromRef<ApiState> for Reading {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            visibility: state.visibility.clone(),
+            timelines: state.timelines.clone(),
+            client_events: state.client_events.clone(),
+            received: state.received_events.clone(),
+        }
+    }
+}
+
 /// The handler.
 pub async fn messages(
-    State(visibility): State<Visibility>,
-    State(timelines): State<Timelines>,
-    State(client_events): State<ClientEvents>,
+    State(reading): State<Reading>,
+    State(incoming_pdus): State<IncomingPdus>,
     requester: Requester,
     path: Result<Path<HashMap<String, String>>, PathRejection>,
     request: Result<Ruma<Request>, ApiError>,
@@ -28,22 +53,38 @@ pub async fn messages(
     let request = match request {
         Ok(Ruma(request)) => request,
         // Who may not read the room is told so first, whatever else is wrong with the request.
-        Err(refused) => return Err(refusal(visibility, viewer, path, refused).await),
+        Err(refused) => return Err(refusal(reading.visibility, viewer, path, refused).await),
     };
-    let work = move || {
-        let view = visibility.reader(&viewer, &request.room_id)?;
-        let page = page(&timelines, &view, &request)?;
+    let room_id = request.room_id.clone();
+    let read = move || reading.read(&viewer, &request);
+    let (response, ends_early) = blocking::run(read.clone()).await?;
+    if ends_early && incoming_pdus.fetch_history(&room_id).await {
+        return blocking::run(read).await.map(|(response, _)| RumaResponse(response));
+    }
+    Ok(RumaResponse(response))
+}
+
+impl Reading {
+    /// The page, and whether there is more of the room's history elsewhere that would belong to it.
+    fn read(&self, viewer: &Viewer, request: &Request) -> Result<(Response, bool), ReadError> {
+        let view = self.visibility.reader(viewer, &request.room_id)?;
+        let page = page(&self.timelines, &view, request)?;
+        let is_at_start = request.dir == Direction::Backward && request.to.is_none() && page.end.is_none();
+        let is_more = is_at_start && !self.received.missing_history(&request.room_id, 1)?.is_empty();
+        // The next page may bring it; an empty one that comes after an attempt ends the search.
+        let end = page.end.or((is_more && !page.events.is_empty()).then_some(page.reached));
         let mut response = Response::new();
         response.start = page.start.to_string();
-        response.end = page.end.map(|end| end.to_string());
-        if EventFilter::from(request.filter).lazy_loads_members() {
-            let members = timelines.senders(&view, &page.events)?;
-            response.state = client_events.write_all(&view, &members, EventForm::STATE)?;
+        response.end = end.map(|end| end.to_string());
+        let filter = EventFilter::from(request.filter.clone());
+        if filter.lazy_loads_members() {
+            let members = self.timelines.senders(&view, &page.events)?;
+            response.state = self.client_events.write_all(&view, &members, EventForm::STATE)?;
         }
-        response.chunk = client_events.write_all(&view, &page.events, EventForm::TIMELINE)?;
-        Ok::<_, ReadError>(response)
-    };
-    blocking::run(work).await.map(RumaResponse)
+        response.chunk = self.client_events.write_all(&view, &page.events, EventForm::TIMELINE)?;
+        let is_full = usize::try_from(request.limit).is_ok_and(|limit| page.events.len() >= limit);
+        Ok((response, is_more && !is_full && filter.allows_room(&request.room_id)))
+    }
 }
 
 async fn refusal(
@@ -70,7 +111,7 @@ fn page(
     let from = token(&request.from)?;
     if !filter.allows_room(&request.room_id) {
         let start = from.unwrap_or(crate::rooms::PaginationToken::Before(view.timeline_end()?));
-        return Ok(Page { start, end: None, events: Vec::new() });
+        return Ok(Page { start, end: None, reached: start, events: Vec::new() });
     }
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let request = PageRequest { from, to: token(&request.to)?, order: request.dir, limit, filter };

@@ -3,6 +3,7 @@
 pub(super) mod backfill;
 pub(super) mod event;
 pub(super) mod event_auth;
+pub(super) mod event_by_time;
 pub(super) mod invite;
 pub(super) mod make_join;
 pub(super) mod make_knock;
@@ -21,7 +22,7 @@ use http::Method;
 use ruma::api::federation::{
     authorization::get_event_authorization,
     backfill::get_backfill,
-    event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
+    event::{get_event, get_event_by_timestamp, get_missing_events, get_room_state, get_room_state_ids},
     membership::{
         create_invite, create_join_event, create_knock_event, create_leave_event, prepare_join_event,
         prepare_knock_event, prepare_leave_event,
@@ -38,6 +39,7 @@ use crate::{
 pub fn routes(routes: Routes) -> Routes {
     routes
         .add::<get_event::v1::Request, _, _>(event::event)
+        .add::<get_event_by_timestamp::v1::Request, _, _>(event_by_time::event_by_time)
         .add::<get_room_state::v1::Request, _, _>(state::state)
         .add::<get_room_state_ids::v1::Request, _, _>(state_ids::state_ids)
         .add::<get_event_authorization::v1::Request, _, _>(event_auth::event_auth)

@@ -9,7 +9,7 @@ use ruma::{OwnedRoomId, RoomId};
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// The rooms that somebody is being let into. Cheap to clone.
+/// The rooms in which something is being done, one thing at a time: letting somebody in, fetching history. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RoomTurns {
     rooms: Arc<Mutex<HashMap<OwnedRoomId, Turn>>>,
