@@ -243,9 +243,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let readers = RoomReaders::new(storage, &MemoryShares::of(config.memory_budget_bytes()));
     let push_rules = PushRules::new(storage.clone());
     let writers = RoomWriters::new(config, storage, &readers, &push_rules, clock)?;
-    let filters = Filters::new(storage.clone());
+    let (filters, typing) = (Filters::new(storage.clone()), Typing::new(clock.clone()));
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
-    let typing = Typing::new(clock.clone());
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
     let remote_keys = remote_keys(config, storage, &federation);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());

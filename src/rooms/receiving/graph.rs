@@ -57,7 +57,7 @@ impl ReceivedEvents {
                 return Ok(Before::OtherRoom(event_id.clone()));
             }
             let is_create = stored.short == room.record.create_event;
-            if is_create && stored.meta.timeline.is_none() {
+            if is_create && stored.meta.status == EventStatus::Outlier {
                 // Known since this server came in, but shown to nobody yet, and the state after it has no nodes.
                 if let Given::State(state) = self.given_state(room, std::slice::from_ref(event_id))? {
                     states.push(state);
