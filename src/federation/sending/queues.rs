@@ -58,6 +58,8 @@ struct Destination {
     /// Since when it has failed, in milliseconds since 1970.
     failing_since: Option<u64>,
     refusals: u32,
+    /// It has shown that it is there while a transaction was under way: if that fails, it is tried again at once.
+    is_there: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -242,7 +244,12 @@ impl Queues {
     /// A server that had failed has shown that it is there.
     pub(super) fn is_alive(&self, server: ShortServerId) {
         let mut inner = self.inner();
-        inner.make_ready(server, true);
+        match inner.servers.get_mut(&server) {
+            Some(destination) if matches!(destination.phase, Phase::Sending { .. }) => {
+                destination.is_there = true;
+            }
+            _ => inner.make_ready(server, true),
+        }
         drop(inner);
         self.work.notify_one();
     }
@@ -287,6 +294,7 @@ impl Queues {
         };
         if let Some(destination) = inner.servers.get_mut(&server) {
             destination.phase = Phase::Sending { is_retry };
+            destination.is_there = false;
         }
         Some(server)
     }
@@ -317,8 +325,16 @@ impl Queues {
         let longest = u64::try_from(limits::FAILING_TIME_MAX.as_millis()).unwrap_or(u64::MAX);
         let too_long = !destination.is_behind && until_ms.saturating_sub(since) > longest;
         destination.is_collecting = false;
+        let is_there = std::mem::take(&mut destination.is_there);
+        if is_there {
+            destination.phase = Phase::Idle;
+        }
         inner.free_place(is_retry);
-        inner.set_timer(server, until_ms);
+        if is_there {
+            inner.make_ready(server, true);
+        } else {
+            inner.set_timer(server, until_ms);
+        }
         drop(inner);
         self.work.notify_one();
         if too_long { AfterFailure::FallBehind } else { AfterFailure::Keep }

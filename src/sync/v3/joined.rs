@@ -52,7 +52,9 @@ impl Session<'_> {
     ) -> Result<JoinedRoom, SyncError> {
         let view = self.sources.visibility.view(self.viewer(), room)?;
         let span = Span { since: part.since(), until: self.until() };
-        let window = self.window(&view, room_id, span)?;
+        let mut window = self.window(&view, room_id, span)?;
+        // A client that knew the room before must not take this for what follows what it has: as Synapse does.
+        window.limited |= part == Part::Whole && self.since.is_some();
         let extent = Extent {
             full: !matches!(part, Part::News(_)),
             members: !self.filter().members.is_on(),

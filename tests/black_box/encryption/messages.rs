@@ -51,10 +51,7 @@ fn messages_wake_their_device_and_stay_until_it_comes_back() {
 
 #[test]
 fn more_messages_than_an_answer_holds_come_one_after_the_other() {
-    let server = Server::start_with(&ServerSettings {
-        extra: "[rate_limits]\nenabled = false\n".to_owned(),
-        ..Default::default()
-    });
+    let server = Server::start();
     let (alice, bob) = (server.register("alice"), server.register("bob"));
     let mut since = bob.sync(None, "").next_batch().to_owned();
     for number in 0..230 {
