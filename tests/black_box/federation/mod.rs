@@ -1,4 +1,5 @@
 //! Servers that talk to each other.
 
+mod presence;
 mod rooms;
 mod transport;
