@@ -27,7 +27,7 @@ use crate::{
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
         AccountData, Accounts, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens, OpenIdTokens,
-        Profiles, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
+        Presence, Profiles, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
     },
 };
 
@@ -140,6 +140,8 @@ api_state! {
     receipts: Receipts,
     /// Who is typing.
     typing: Typing,
+    /// Who is there.
+    presence: Presence,
     /// Files that users share.
     media: MediaStore,
     /// Small forms of images.

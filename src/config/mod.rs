@@ -24,8 +24,8 @@ pub use self::{
     load::ENV_CONFIG_FILE,
     options::{Bounds, Input, OptionDoc, Refusal, Setting, Value},
     values::{
-        AddressRange, BaseUrl, Durability, FileMode, ListenAddress, LogFilter, LogFormat, RegistrationToken,
-        Secret, ServerPattern,
+        AddressRange, BaseUrl, Durability, FileMode, ListenAddress, LogFilter, LogFormat, PresenceMode,
+        RegistrationToken, Secret, ServerPattern,
     },
 };
 use self::{memory::MemoryLimits, options::options};
@@ -70,6 +70,10 @@ options! {
 
         /// The version of rooms whose creator asks for no version.
         default_room_version: RoomVersionId = RoomVersionId::V12;
+
+        /// Who is told which users are online: `on` (all who share a room with them), `local` (those of this
+        /// server), or `off`, which costs nothing.
+        presence: PresenceMode = PresenceMode::On;
 
         /// Whether all users may create rooms; administrators always may.
         allow_room_creation: bool = true;

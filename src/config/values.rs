@@ -564,6 +564,19 @@ words! {
 }
 
 words! {
+    /// Whether it is told who is online.
+    pub enum PresenceMode {
+        /// Here and to other servers.
+        On = "on",
+        /// To this server's users only.
+        Local = "local",
+        /// Not at all.
+        Off = "off",
+    }
+    allowed "\"on\", \"local\" or \"off\""
+}
+
+words! {
     /// The form of the log's lines.
     pub enum LogFormat {
         /// For people.

@@ -11,7 +11,7 @@ use super::ReadError;
 use crate::storage::{StreamPosition, TimelineKey};
 
 /// A `next_batch` of sync: `s<position>_<typing serial>`, with `_<position>` after it while there are more
-/// to-device messages than one answer holds.
+/// to-device messages than one answer holds or presence is on, and then `_<presence serial>`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SyncToken {
     /// Everything up to and including this position has been told.
@@ -21,19 +21,25 @@ pub struct SyncToken {
     /// To-device messages have been delivered up to here: [`position`](Self::position), or before it while there
     /// are too many for one answer.
     pub to_device: StreamPosition,
+    /// Presence has been told up to this serial; zero where it is switched off.
+    pub presence: u64,
 }
 
 impl SyncToken {
     /// The token of an answer that told everything up to a position.
     pub fn new(position: StreamPosition, typing: u64) -> Self {
-        Self { position, typing, to_device: position }
+        Self { position, typing, to_device: position, presence: 0 }
     }
 }
 
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}_{}", self.position.0, self.typing)?;
-        if self.to_device == self.position { Ok(()) } else { write!(f, "_{}", self.to_device.0) }
+        match (self.presence, self.to_device == self.position) {
+            (0, true) => Ok(()),
+            (0, false) => write!(f, "_{}", self.to_device.0),
+            (presence, _) => write!(f, "_{}_{presence}", self.to_device.0),
+        }
     }
 }
 
@@ -45,8 +51,9 @@ impl FromStr for SyncToken {
             let mut parts = text.strip_prefix('s')?.split('_').map(|part| part.parse().ok());
             let token = Self::new(StreamPosition(parts.next()??), parts.next()??);
             let to_device = parts.next().unwrap_or(Some(token.position.0))?;
+            let presence = parts.next().unwrap_or(Some(0))?;
             let is_whole = parts.next().is_none() && to_device <= token.position.0;
-            is_whole.then_some(Self { to_device: StreamPosition(to_device), ..token })
+            is_whole.then_some(Self { to_device: StreamPosition(to_device), presence, ..token })
         };
         parts().ok_or_else(|| ReadError::InvalidToken(text.to_owned()))
     }
@@ -136,11 +143,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tokens_round_trip(key: i64, position: u64, typing: u64) {
+        fn tokens_round_trip(key: i64, position: u64, typing: u64, presence: u64) {
             let token = PaginationToken::Before(TimelineKey(key));
             prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
             let token = SyncToken::new(StreamPosition(position), typing);
-            for token in [token, SyncToken { to_device: StreamPosition(position / 2), ..token }] {
+            let less = SyncToken { to_device: StreamPosition(position / 2), ..token };
+            for token in [token, less, SyncToken { presence, ..token }, SyncToken { presence, ..less }] {
                 let token = PaginationToken::Sync(token);
                 prop_assert_eq!(token.to_string().parse::<PaginationToken>().unwrap(), token);
             }
@@ -178,7 +186,9 @@ mod tests {
             "s-1_2",
             "t1_2",
             "s1_2_3",
-            "s3_2_1_0",
+            "s3_2_1_0_0",
+            "s3_2_1_",
+            "s3_2_4_0",
             "s3_2_",
         ] {
             assert!(text.parse::<PaginationToken>().is_err(), "{text}");

@@ -27,6 +27,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     tasks.spawn(state.push_delivery.clone().run());
     tasks.spawn(MediaCleanup::new(state.media.clone()).run());
     tasks.spawn(state.outgoing_queues.clone().run(shutdown.clone()));
+    tasks.spawn(state.presence.clone().expire());
     let typing = state.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.notifier.clone(), shutdown.clone());

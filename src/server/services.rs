@@ -17,8 +17,8 @@ use crate::{
     appservices::{AppserviceQueries, Deliveries},
     config::{self, Config},
     federation::{
-        IncomingPdus, IncomingTransactions, OtherServers, RemoteKeys, RemoteProfiles, RemoteRooms,
-        RemoteSpaces,
+        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, RemoteKeys, RemoteProfiles,
+        RemoteRooms, RemoteSpaces,
         joins::{Admissions, IncomingInvites},
         transactions::{IncomingEduSources, IncomingEdus},
     },
@@ -42,8 +42,8 @@ use crate::{
     },
     users::{
         AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Passwords, Profiles, RegistrationPolicy, RemoteDevices, Sessions, SharedSecret,
-        ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
+        OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy, RemoteDevices, Sessions,
+        SharedSecret, ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
     },
 };
 
@@ -245,6 +245,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let writers = RoomWriters::new(config, storage, &readers, &push_rules, clock)?;
     let (filters, typing) = (Filters::new(storage.clone()), Typing::new(clock.clone()));
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
+    let presence = new_presence(config, clock);
     let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
     let remote_keys = remote_keys(config, storage, &federation);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
@@ -260,6 +261,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         visibility: readers.visibility.clone(),
         client_events: client_events.clone(),
         typing: typing.clone(),
+        presence: presence.clone(),
         filters: filters.clone(),
         push_rules: push_rules.clone(),
         unread: unread.clone(),
@@ -271,9 +273,11 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let (appservice_queries, deliveries) =
         appservices(storage, &readers, &typing, &sessions, (&federation.outbound, clock));
     let remote_rooms = remote_rooms(storage, &writers, &federation);
+    let news = NewsSources { typing: &typing, presence: &presence, to_device: &to_device };
+    let (notifier, outgoing_queues) = tell_news(config, storage, &federation, &news, clock)?;
     Ok(ApiState {
-        incoming_transactions: transactions(storage, &readers, &incoming_pdus, &typing, &to_device, clock),
-        outgoing_queues: federation.outgoing_queues(storage, clock, &typing)?,
+        incoming_transactions: transactions(config, storage, &readers, &incoming_pdus, &news, clock),
+        outgoing_queues,
         profiles: Profiles::new(storage.clone(), accounts.clone()),
         admissions: Admissions::new(writers.resident.clone(), federation.server_keys.clone()),
         incoming_invites: IncomingInvites::new(remote_rooms.clone(), writers.acls.clone(), accounts.clone()),
@@ -293,7 +297,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         server_keys: federation.server_keys,
         server_policy: federation.policy,
         openid_tokens: OpenIdTokens::new(storage.clone(), clock.clone()),
-        notifier: start_notifier(storage, &typing)?,
+        notifier,
         rate_limiter,
         push_rules,
         sliding_sync: SlidingSync::new(sync_v3.clone()),
@@ -323,6 +327,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         room_directory: readers.directory(storage, server_name, readers.permissions()),
         receipts: readers.receipts(storage, clock),
         typing,
+        presence,
         room_creator: writers.creator,
         memberships: writers.memberships,
         event_sender: writers.sender,
@@ -393,21 +398,63 @@ fn remote_rooms(storage: &Storage, writers: &RoomWriters, federation: &Federatio
     )
 }
 
+/// What is not in a room's history and yet told.
+struct NewsSources<'a> {
+    typing: &'a Typing,
+    presence: &'a Presence,
+    to_device: &'a ToDevice,
+}
+
+fn new_presence(config: &Config, clock: &Clock) -> Presence {
+    match config.presence {
+        config::PresenceMode::Off => Presence::off(),
+        config::PresenceMode::On | config::PresenceMode::Local => Presence::new(clock.clone()),
+    }
+}
+
+fn is_presence_federated(config: &Config) -> bool {
+    config.presence == config::PresenceMode::On
+}
+
+/// Tells waiting clients and other servers who types and who is there.
+fn tell_news(
+    config: &Config,
+    storage: &Storage,
+    federation: &FederationServices,
+    news: &NewsSources<'_>,
+    clock: &Clock,
+) -> Result<(Notifier, OutgoingQueues), StorageError> {
+    let notifier = start_notifier(storage, news.typing)?;
+    let queues = federation.outgoing_queues(storage, clock, news.typing)?;
+    let is_federated = is_presence_federated(config);
+    let (woken, told) = (notifier.clone(), queues.clone());
+    news.presence.on_change(move |change| {
+        if !change.is_repeat {
+            woken.presence_changed(change.user);
+        }
+        if is_federated && change.is_own {
+            told.presence_changed(&change.shown);
+        }
+    });
+    Ok((notifier, queues))
+}
+
 /// Transactions of other servers: events to who takes them, the rest to who it is for.
 fn transactions(
+    config: &Config,
     storage: &Storage,
     readers: &RoomReaders,
     pdus: &IncomingPdus,
-    typing: &Typing,
-    to_device: &ToDevice,
+    news: &NewsSources<'_>,
     clock: &Clock,
 ) -> IncomingTransactions {
     let edus = IncomingEdus::new(IncomingEduSources {
         storage: storage.clone(),
         index: readers.index.clone(),
         acls: ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone()),
-        typing: typing.clone(),
-        to_device: to_device.clone(),
+        typing: news.typing.clone(),
+        presence: if is_presence_federated(config) { news.presence.clone() } else { Presence::off() },
+        to_device: news.to_device.clone(),
         clock: clock.clone(),
     });
     IncomingTransactions::new(storage.clone(), pdus.clone(), edus)

@@ -4,7 +4,7 @@
 //! reads the store.
 
 use ruma::{
-    OwnedRoomId, RoomId,
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
     api::client::filter::{EventFormat, FilterDefinition, LazyLoadOptions, RoomEventFilter},
 };
 
@@ -20,6 +20,8 @@ pub struct SyncFilter {
     pub federation_format: bool,
     /// Account data that belongs to no room.
     pub account_data: TypeFilter,
+    /// Who is there.
+    pub presence: PresenceFilter,
     /// True when an initial sync should hold the rooms that the user has left.
     pub include_leave: bool,
     /// State events.
@@ -69,6 +71,12 @@ impl SyncFilter {
                 types: account_data.types.clone(),
                 not_types: account_data.not_types.clone(),
                 rooms: RoomSelection::default(),
+            },
+            presence: PresenceFilter {
+                types: definition.presence.types.clone(),
+                not_types: definition.presence.not_types.clone(),
+                senders: definition.presence.senders.clone(),
+                not_senders: definition.presence.not_senders.clone(),
             },
             include_leave: room.include_leave,
             state: EventFilter::from(room.state.clone()),
@@ -122,6 +130,28 @@ impl TypeFilter {
     /// True when data of this type is wanted.
     pub fn allows_type(&self, event_type: &str) -> bool {
         allows_type(self.types.as_deref(), &self.not_types, event_type)
+    }
+}
+
+/// Whose presence.
+#[derive(Debug, Clone, Default)]
+pub struct PresenceFilter {
+    types: Option<Vec<String>>,
+    not_types: Vec<String>,
+    senders: Option<Vec<OwnedUserId>>,
+    not_senders: Vec<OwnedUserId>,
+}
+
+impl PresenceFilter {
+    /// True when events of this type are wanted.
+    pub fn allows_type(&self, event_type: &str) -> bool {
+        allows_type(self.types.as_deref(), &self.not_types, event_type)
+    }
+
+    /// True when this user's presence is wanted.
+    pub fn allows_sender(&self, user: &UserId) -> bool {
+        !self.not_senders.iter().any(|not| not == user)
+            && self.senders.as_ref().is_none_or(|only| only.iter().any(|only| only == user))
     }
 }
 

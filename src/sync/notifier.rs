@@ -144,6 +144,12 @@ impl Notifier {
         self.shared.work.notify_all();
     }
 
+    /// Says that a user's presence changed: who shares a room with the user is woken.
+    pub fn presence_changed(&self, user: ShortUserId) {
+        self.shared.pending().add_device_list(user);
+        self.shared.work.notify_all();
+    }
+
     /// Wakes a user's devices at once, for news that are not in the store.
     pub fn wake_user(&self, user: ShortUserId) {
         self.shared.waiters().wake(user);

@@ -53,6 +53,7 @@ impl SyncFixture {
             visibility: push.visibility.clone(),
             client_events: ClientEvents::new(storage.clone(), push.rooms.states.clone(), clock),
             typing: typing.clone(),
+            presence: crate::users::Presence::off(),
             filters: Filters::new(storage.clone()),
             push_rules: push.push_rules.clone(),
             unread: push.unread.clone(),

@@ -175,3 +175,30 @@ pub const BACKUP_ROWS_AT_ONCE: usize = 1_000;
 /// EDUs kept for a server that is not there: device lists of some hundred users over weeks. Beyond, the server
 /// has to ask for the lists anew anyway.
 pub const OUTGOING_EDUS_MAX: u64 = 5_000;
+
+/// How long what a device shows holds after its last sync, in milliseconds: clients sync again at once, or after a
+/// short failure.
+pub const PRESENCE_LINGER_MS: u64 = 60_000;
+
+/// How long the presence that another server told holds, in milliseconds, as in Synapse.
+pub const PRESENCE_REMOTE_MS: u64 = 30 * 60_000;
+
+/// When other servers are told again of a user who is there, in milliseconds: before [`PRESENCE_REMOTE_MS`], which
+/// they are likely to hold to as well.
+pub const PRESENCE_REPEAT_MS: u64 = 25 * 60_000;
+
+/// After how long without doing anything a device is idle, in milliseconds: what the specification suggests.
+pub const PRESENCE_IDLE_MS: u64 = 5 * 60_000;
+
+/// Users whose presence is remembered: some 400 bytes each, and a message of up to
+/// [`STATUS_MESSAGE_BYTES_MAX`].
+pub const PRESENCE_USERS_MAX: usize = 5_000;
+
+/// Devices of one user whose presence is remembered; 40 bytes each.
+pub const PRESENCE_DEVICES_MAX: usize = 32;
+
+/// Users whose presence one sync looks at, the newest changes first.
+pub const PRESENCE_SHOWN_MAX: usize = 1_000;
+
+/// The longest message about a user's presence, in bytes.
+pub const STATUS_MESSAGE_BYTES_MAX: usize = 1_024;

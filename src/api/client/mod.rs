@@ -16,6 +16,7 @@ pub mod media;
 mod members;
 mod membership;
 mod openid;
+mod presence;
 mod profile;
 mod push_rules;
 mod pushers;
@@ -63,6 +64,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = room_keys::routes(routes);
     routes = send::routes(routes);
     routes = openid::routes(routes);
+    routes = presence::routes(routes);
     routes = profile::routes(routes);
     routes = session::routes(routes);
     routes = space::routes(routes);

@@ -23,7 +23,7 @@ use crate::{
     net::RateLimiter,
     rooms::{Aliases, EventSender, Memberships, Permissions, RoomCreator, Visibility, testing::RoomsFixture},
     storage::Storage,
-    users::{Sessions, fixture},
+    users::{Presence, Sessions, fixture},
 };
 
 /// The services that these handlers ask for.
@@ -35,6 +35,7 @@ struct State {
     memberships: Memberships,
     remote_rooms: RemoteRooms,
     sender: EventSender,
+    presence: Presence,
     aliases: Aliases,
 }
 
@@ -47,7 +48,7 @@ macro_rules! from_ref {
         }
     )*};
 }
-from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Aliases: aliases);
+from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Presence: presence, Aliases: aliases);
 
 struct Server {
     rooms: RoomsFixture,
@@ -110,6 +111,7 @@ impl Server {
             rate_limiter: Arc::new(RateLimiter::new(&RateLimits { enabled: false, ..RateLimits::default() })),
             creator: rooms.creator.clone(),
             sender: EventSender::new(rooms.appender.clone(), memberships.clone()),
+            presence: Presence::off(),
             remote_rooms: RemoteRooms::alone(memberships.clone()),
             memberships,
             aliases: Aliases::new(storage, visibility, permissions, server_name!("example.org").to_owned()),

@@ -38,9 +38,8 @@ pub use self::{
     deliver::{Deliver, Delivery, DeliveryError, OutgoingTransaction},
     queues::QueueTotals,
     signed_way::SignedWay,
-    volatile::PresenceNews,
 };
-use self::{fan_out::Intake, queues::Queues};
+use self::{fan_out::Intake, queues::Queues, volatile::PresenceNews};
 use crate::{
     net::Shutdown,
     rooms::Typing,
@@ -48,7 +47,7 @@ use crate::{
         Direction, Json, Read, ShortRoomId, ShortServerId, Storage, StorageError,
         tables::{DESTINATIONS, OUTGOING_EDU_COUNTS},
     },
-    users::Clock,
+    users::{Clock, presence::UserPresence},
 };
 
 /// The queues to all other servers. Cheap to clone.
@@ -134,8 +133,14 @@ impl OutgoingQueues {
 
     /// A user of this server has another presence: all servers that share a room with the user are told. Quick;
     /// never waits.
-    pub fn presence_changed(&self, user: OwnedUserId, news: PresenceNews) {
-        self.0.intake.presence_changed(user, news);
+    pub fn presence_changed(&self, shown: &UserPresence) {
+        let news = PresenceNews {
+            presence: shown.state.clone(),
+            status_msg: shown.status_msg.clone(),
+            last_active_ms: shown.last_active_ms,
+            is_currently_active: shown.is_currently_active,
+        };
+        self.0.intake.presence_changed(shown.user_id.clone(), news);
         self.0.news.notify_one();
     }
 

@@ -306,13 +306,13 @@ async fn typing_and_receipts_and_presence_are_told_and_device_lists_arrive() {
     scene.way.until("no typing", || seen("m.typing").len() == 2).await;
     let typing = |is: bool| json!({"room_id": scene.room, "user_id": scene.alice, "typing": is});
     assert_eq!(seen("m.typing"), [typing(true), typing(false)]);
-    let news = PresenceNews {
-        presence: ruma::presence::PresenceState::Unavailable,
+    scene.queues.presence_changed(&crate::users::presence::UserPresence {
+        user_id: scene.alice.clone(),
+        state: ruma::presence::PresenceState::Unavailable,
         status_msg: None,
         last_active_ms: 1_700_000_000_000 - 7,
         is_currently_active: false,
-    };
-    scene.queues.presence_changed(scene.alice.clone(), news);
+    });
     scene.way.until("presence", || !seen("m.presence").is_empty()).await;
     assert_eq!(
         seen("m.presence"),

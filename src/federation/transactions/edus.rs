@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use ruma::{
     OwnedRoomId, RoomId, ServerName, UserId,
     api::federation::transactions::edu::{
-        DirectDeviceContent, Edu, ReceiptContent, ReceiptData, ReceiptMap, TypingContent,
+        DirectDeviceContent, Edu, PresenceContent, ReceiptContent, ReceiptData, ReceiptMap, TypingContent,
     },
+    presence::PresenceState,
     serde::Raw,
 };
 
@@ -22,7 +23,10 @@ use crate::{
         records::{Membership, ReceiptKind, ReceiptRow},
         tables::EVENT_META,
     },
-    users::{Clock, ToDevice, to_device::Messages},
+    users::{
+        Clock, Presence, ToDevice, limits::STATUS_MESSAGE_BYTES_MAX, presence::UserPresence,
+        to_device::Messages,
+    },
 };
 
 /// What EDUs are given to.
@@ -36,6 +40,8 @@ pub struct IncomingEduSources {
     pub acls: ServerAcls,
     /// Who types.
     pub typing: Typing,
+    /// Who is there; switched off where other servers are not listened to.
+    pub presence: Presence,
     /// Messages for devices.
     pub to_device: ToDevice,
     /// The time.
@@ -50,6 +56,7 @@ pub struct IncomingEdus(IncomingEduSources);
 #[derive(Default)]
 struct Work {
     receipts: usize,
+    presence: usize,
 }
 
 impl IncomingEdus {
@@ -83,6 +90,7 @@ impl IncomingEdus {
                 self.take_messages(origin, content);
                 Ok(())
             }
+            Edu::Presence(content) => self.take_presence(origin, content, work),
             _ => Ok(()),
         }
     }
@@ -120,6 +128,44 @@ impl IncomingEdus {
         if let Err(error) = taken {
             tracing::debug!(%origin, %error, "messages for devices are not taken");
         }
+    }
+
+    /// The presence of users whom this server knows.
+    fn take_presence(
+        &self,
+        origin: &ServerName,
+        content: PresenceContent,
+        work: &mut Work,
+    ) -> Result<(), RoomError> {
+        if !self.0.presence.is_on() {
+            return Ok(());
+        }
+        let now_ms = self.0.clock.now_ms();
+        for update in content.push {
+            work.presence += 1;
+            if work.presence > limits::PRESENCE_UPDATES_MAX {
+                return Ok(());
+            }
+            if update.user_id.server_name() != origin {
+                continue;
+            }
+            let Some(user) = self.0.storage.short_user_id(&update.user_id)? else { continue };
+            let message = update.status_msg.filter(|message| message.len() <= STATUS_MESSAGE_BYTES_MAX);
+            let state = match update.presence {
+                state @ (PresenceState::Online | PresenceState::Offline) => state,
+                // States that the specification does not have are some kind of being there.
+                _ => PresenceState::Unavailable,
+            };
+            let shown = UserPresence {
+                is_currently_active: update.currently_active && state == PresenceState::Online,
+                user_id: update.user_id,
+                state,
+                status_msg: message.filter(|message| !message.is_empty()),
+                last_active_ms: now_ms.saturating_sub(update.last_active_ago.into()),
+            };
+            self.0.presence.received(user, shown);
+        }
+        Ok(())
     }
 
     fn take_typing(&self, origin: &ServerName, content: &TypingContent) -> Result<(), RoomError> {

@@ -27,3 +27,6 @@ pub const TYPING_TIME: Duration = Duration::from_secs(60);
 /// Receipts of one transaction that are looked at: a transaction's bytes would hold many thousand, each with reads
 /// of its own.
 pub const RECEIPTS_MAX: usize = 1_000;
+
+/// Presence updates of one transaction that are looked at.
+pub const PRESENCE_UPDATES_MAX: usize = 500;

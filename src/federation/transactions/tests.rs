@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     rooms::{Receipts, ServerAcls, Typing, testing::RoomsFixture},
     storage::{Read, ShortUserId, StreamPosition},
-    users::{Clock, ToDevice},
+    users::{Clock, Presence, ToDevice},
 };
 
 /// Counts what it takes and says of each event that it is taken.
@@ -27,6 +27,7 @@ impl TakePdus for Counting {
 struct Scene {
     rooms: RoomsFixture,
     typing: Typing,
+    presence: Presence,
     taken: Counting,
     transactions: IncomingTransactions,
     alice: OwnedUserId,
@@ -44,11 +45,13 @@ impl Scene {
         let room = rooms.public_room(&alice);
         let clock = Clock::manual(1_700_000_000_000).0;
         let typing = Typing::new(clock.clone());
+        let presence = Presence::new(clock.clone());
         let edus = IncomingEdus::new(IncomingEduSources {
             storage: rooms.storage.clone(),
             index: rooms.index.clone(),
             acls: ServerAcls::new(rooms.index.clone(), rooms.events.clone(), rooms.states.clone()),
             typing: typing.clone(),
+            presence: presence.clone(),
             to_device: ToDevice::new(
                 rooms.storage.clone(),
                 server_name!("example.org").to_owned(),
@@ -58,7 +61,7 @@ impl Scene {
         });
         let taken = Counting::default();
         let transactions = IncomingTransactions::new(rooms.storage.clone(), taken.clone(), edus);
-        Self { rooms, typing, taken, transactions, alice, room }
+        Self { rooms, typing, presence, taken, transactions, alice, room }
     }
 
     async fn send(&self, id: &str, pdus: usize, edus: &[Value]) -> Result<PduOutcomes, TransactionError> {
@@ -174,4 +177,38 @@ async fn receipts_are_of_members_for_events_of_the_room() {
     let told: Vec<_> = rows.iter().map(|row| (row.user, row.at_ms, row.thread.as_str())).collect();
     let user = scene.short(&user);
     assert_eq!(told, [(user, 5, ""), (user, 5, "main")]);
+}
+
+#[tokio::test]
+async fn presence_is_believed_of_the_servers_own_users_whom_this_server_knows() {
+    let scene = Scene::new();
+    let (user, stranger, other) = (remote("u", "a.test"), remote("v", "a.test"), remote("u", "b.test"));
+    scene.rooms.join(&scene.room, &user);
+    scene.rooms.join(&scene.room, &other);
+    let update = |user: &UserId, state: &str, message: &str| {
+        json!({"user_id": user, "presence": state, "last_active_ago": 7_000, "currently_active": true,
+               "status_msg": message})
+    };
+    let long = "x".repeat(crate::users::limits::STATUS_MESSAGE_BYTES_MAX + 1);
+    let push = [
+        update(&scene.alice, "online", "forged"),
+        update(&other, "online", "forged"),
+        update(&stranger, "online", "unknown"),
+        update(&user, "online", "here"),
+    ];
+    scene.send("1", 0, &[json!({"edu_type": "m.presence", "content": {"push": push}})]).await.unwrap();
+    for unknown in [&scene.alice, &other] {
+        assert_eq!(scene.presence.of(scene.short(unknown)), None);
+    }
+    let shown = scene.presence.of(scene.short(&user)).unwrap();
+    let parts = (shown.state.as_str(), shown.status_msg.as_deref(), shown.is_currently_active);
+    assert_eq!(parts, ("online", Some("here"), true));
+    assert_eq!(scene.presence.last_active_ago_ms(&shown), Some(7_000));
+    let odd = json!({"push": [update(&user, "org.example.busy", &long)]});
+    scene.send("2", 0, &[json!({"edu_type": "m.presence", "content": odd})]).await.unwrap();
+    let shown = scene.presence.of(scene.short(&user)).unwrap();
+    assert_eq!(
+        (shown.state.as_str(), shown.status_msg, shown.is_currently_active),
+        ("unavailable", None, false)
+    );
 }

@@ -7,6 +7,7 @@ mod initial;
 mod invited;
 mod joined;
 mod left;
+mod presence;
 pub mod response;
 
 use std::{collections::HashSet, sync::Arc};
@@ -24,7 +25,7 @@ use crate::{
         ClientEvents, EventStore, RoomIndex, RoomStates, SyncToken, Timelines, Typing, Viewer, Visibility,
     },
     storage::{Storage, StreamPosition},
-    users::{EncryptionKeys, Filters, ToDevice, ignored_users},
+    users::{EncryptionKeys, Filters, Presence, ToDevice, ignored_users},
 };
 
 /// What sync v3 reads from.
@@ -46,6 +47,8 @@ pub struct SyncSources {
     pub client_events: ClientEvents,
     /// Who is typing.
     pub typing: Typing,
+    /// Who is there.
+    pub presence: Presence,
     /// Filters that clients have stored.
     pub filters: Filters,
     /// Push rules, which clients expect among the account data.
@@ -173,11 +176,15 @@ impl SyncV3 {
     pub fn answer(&self, request: &SyncRequest) -> Result<Answer, SyncError> {
         let sources = &self.inner.sources;
         // Before anything is read: what comes later is told next time.
-        let token = SyncToken::new(sources.storage.position(), sources.typing.serial());
+        let token = SyncToken {
+            presence: sources.presence.serial(),
+            ..SyncToken::new(sources.storage.position(), sources.typing.serial())
+        };
         // A token from before a restored backup may lie ahead; nothing can have been told from there.
         let since = request.since.map(|since| SyncToken {
             position: since.position.min(token.position),
             to_device: since.to_device.min(token.position),
+            presence: since.presence.min(token.presence),
             ..since
         });
         let mut session = Session::new(&self.inner, request, since, token)?;
@@ -186,6 +193,7 @@ impl SyncV3 {
             Some(since) => session.incremental(since)?,
         };
         session.add_encryption(&mut response)?;
+        session.add_presence(&mut response)?;
         response.next_batch = session.token.to_string();
         Ok(Answer { response, token: session.token })
     }

@@ -20,6 +20,9 @@ pub struct SyncResponse {
     /// The user's account data that belongs to no room.
     #[serde(skip_serializing_if = "Events::is_empty")]
     pub account_data: Events,
+    /// Who is there.
+    #[serde(skip_serializing_if = "Events::is_empty")]
+    pub presence: Events,
     /// Rooms by the user's membership.
     #[serde(skip_serializing_if = "Rooms::is_empty")]
     pub rooms: Rooms,
@@ -39,6 +42,7 @@ impl SyncResponse {
     /// True when there is nothing to tell but the token and what every answer has.
     pub fn is_empty(&self) -> bool {
         self.account_data.is_empty()
+            && self.presence.is_empty()
             && self.rooms.is_empty()
             && self.to_device.is_empty()
             && self.device_lists.is_empty()

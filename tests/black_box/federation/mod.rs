@@ -2,5 +2,6 @@
 
 mod history;
 mod people_and_lists;
+mod presence;
 mod rooms;
 mod transport;

@@ -6,6 +6,7 @@ mod incremental;
 mod initial;
 mod lazy;
 mod long_poll;
+mod presence;
 mod sliding;
 mod state_after;
 mod unread;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use ruma::exports::serde_html_form;
+use ruma::{exports::serde_html_form, presence::PresenceState};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::{
         },
         wait_for_news,
     },
-    users::Sessions,
+    users::{Presence, Sessions, presence::Asker},
 };
 
 /// What stands in the query.
@@ -31,6 +31,9 @@ struct Query {
     pos: Option<String>,
     /// Milliseconds. Without it the answer comes at once.
     timeout: Option<u64>,
+    /// What the user is shown as meanwhile.
+    #[serde(default)]
+    set_presence: PresenceState,
 }
 
 impl Query {
@@ -51,6 +54,7 @@ pub async fn sliding(
     State(sync): State<SlidingSync>,
     State(notifier): State<Notifier>,
     State(sessions): State<Sessions>,
+    State(presence): State<Presence>,
     requester: Requester,
     RawQuery(query): RawQuery,
     JsonBody(body): JsonBody<SlidingBody>,
@@ -64,6 +68,8 @@ pub async fn sliding(
         device_id: Some(requester.device_id.clone()),
     };
     let user = viewer.user;
+    let asker = Asker { user, user_id: &viewer.user_id, device: &requester.device_id };
+    let _syncing = presence.sync(&asker, query.set_presence.clone());
     let pos = query.pos()?;
     let timeout = Duration::from_millis(query.timeout.filter(|_| pos.is_some()).unwrap_or_default());
     // Before reading, so that nothing that happens meanwhile is missed.

@@ -22,7 +22,7 @@ use crate::{
         v3::{Answer, SyncRequest, SyncV3, response::StateUpTo},
         wait_for_news,
     },
-    users::Sessions,
+    users::{Presence, Sessions, presence::Asker},
 };
 
 /// MSC4222's name of `use_state_after` before it was part of the specification.
@@ -33,6 +33,7 @@ pub async fn sync_events(
     State(sync): State<SyncV3>,
     State(notifier): State<Notifier>,
     State(sessions): State<Sessions>,
+    State(presence): State<Presence>,
     requester: Requester,
     RawQuery(query): RawQuery,
     Ruma(request): Ruma<v3::Request>,
@@ -53,6 +54,11 @@ pub async fn sync_events(
         blocking::run(move || sync.filter(&viewer, request.filter.as_ref())).await?
     };
     let wanted = SyncRequest { viewer, since, filter: Arc::new(filter), full_state, state_up_to };
+
+    // While the client waits, its user is there.
+    let viewer = &wanted.viewer;
+    let asker = Asker { user: viewer.user, user_id: &viewer.user_id, device: &requester.device_id };
+    let _syncing = presence.sync(&asker, request.set_presence);
 
     // Before reading, so that nothing that happens meanwhile is missed.
     let registration = notifier.register(wanted.viewer.user, &requester.device_id);
