@@ -245,8 +245,8 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let filters = Filters::new(storage.clone());
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let typing = Typing::new(clock.clone());
-    let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
-    let remote_keys = remote_keys(config, storage, &federation);
+    let (to_device, remote_keys) = for_devices(config, storage, &federation, clock);
+    let edus = incoming_edus(storage, &readers, &typing, (&to_device, &remote_keys), clock);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
     let sync_v3 = SyncV3::new(SyncSources {
@@ -272,7 +272,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
         appservices(storage, &readers, &typing, &sessions, (&federation.outbound, clock));
     let remote_rooms = remote_rooms(storage, &writers, &federation);
     Ok(ApiState {
-        incoming_transactions: transactions(storage, &readers, &incoming_pdus, &typing, &to_device, clock),
+        incoming_transactions: IncomingTransactions::new(storage.clone(), incoming_pdus.clone(), edus),
         outgoing_queues: federation.outgoing_queues(storage, clock, &typing)?,
         profiles: Profiles::new(storage.clone(), accounts.clone()),
         admissions: Admissions::new(writers.resident.clone(), federation.server_keys.clone()),
@@ -391,24 +391,23 @@ fn remote_rooms(storage: &Storage, writers: &RoomWriters, federation: &Federatio
     )
 }
 
-/// Transactions of other servers: events to who takes them, the rest to who it is for.
-fn transactions(
+/// What other servers tell beside events, given to who it is for.
+fn incoming_edus(
     storage: &Storage,
     readers: &RoomReaders,
-    pdus: &IncomingPdus,
     typing: &Typing,
-    to_device: &ToDevice,
+    (to_device, remote_keys): (&ToDevice, &RemoteKeys),
     clock: &Clock,
-) -> IncomingTransactions {
-    let edus = IncomingEdus::new(IncomingEduSources {
+) -> IncomingEdus {
+    IncomingEdus::new(IncomingEduSources {
         storage: storage.clone(),
         index: readers.index.clone(),
         acls: ServerAcls::new(readers.index.clone(), readers.events.clone(), readers.states.clone()),
         typing: typing.clone(),
         to_device: to_device.clone(),
+        remote_devices: remote_keys.devices().clone(),
         clock: clock.clone(),
-    });
-    IncomingTransactions::new(storage.clone(), pdus.clone(), edus)
+    })
 }
 
 /// What other servers push, worked off with the help of other servers.
@@ -429,10 +428,16 @@ fn incoming_pdus(
     )
 }
 
-/// Keys of other servers' users.
-fn remote_keys(config: &Config, storage: &Storage, federation: &FederationServices) -> RemoteKeys {
+/// Messages for devices, and keys of other servers' users.
+fn for_devices(
+    config: &Config,
+    storage: &Storage,
+    federation: &FederationServices,
+    clock: &Clock,
+) -> (ToDevice, RemoteKeys) {
     let devices = RemoteDevices::new(storage.clone(), config.server_name.clone());
-    RemoteKeys::new(federation.client.clone(), devices)
+    let to_device = ToDevice::new(storage.clone(), config.server_name.clone(), clock.clone());
+    (to_device, RemoteKeys::new(federation.client.clone(), devices))
 }
 
 fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {

@@ -22,7 +22,7 @@ use crate::{
         records::{Membership, ReceiptKind, ReceiptRow},
         tables::EVENT_META,
     },
-    users::{Clock, ToDevice, to_device::Messages},
+    users::{Clock, RemoteDevices, ToDevice, UserError, to_device::Messages},
 };
 
 /// What EDUs are given to.
@@ -38,6 +38,8 @@ pub struct IncomingEduSources {
     pub typing: Typing,
     /// Messages for devices.
     pub to_device: ToDevice,
+    /// Devices of other servers' users.
+    pub remote_devices: RemoteDevices,
     /// The time.
     pub clock: Clock,
 }
@@ -83,6 +85,14 @@ impl IncomingEdus {
                 self.take_messages(origin, content);
                 Ok(())
             }
+            Edu::DeviceListUpdate(content) => {
+                taken(origin, &self.0.remote_devices.device_changed(origin, &content));
+                Ok(())
+            }
+            Edu::SigningKeyUpdate(content) => {
+                taken(origin, &self.0.remote_devices.signing_keys_changed(origin, &content));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -116,10 +126,10 @@ impl IncomingEdus {
             (user_id, raw.collect())
         });
         let messages = Messages { event_type: content.ev_type.to_string(), contents: contents.collect() };
-        let taken = self.0.to_device.receive(origin, &content.sender, content.message_id.as_str(), &messages);
-        if let Err(error) = taken {
-            tracing::debug!(%origin, %error, "messages for devices are not taken");
-        }
+        taken(
+            origin,
+            &self.0.to_device.receive(origin, &content.sender, content.message_id.as_str(), &messages),
+        );
     }
 
     fn take_typing(&self, origin: &ServerName, content: &TypingContent) -> Result<(), RoomError> {
@@ -179,5 +189,12 @@ impl IncomingEdus {
         let row = ReceiptRow { user, kind: ReceiptKind::Read, event, key, at_ms, thread: thread.to_owned() };
         self.0.storage.write(|rows| Receipts::put(rows, room, &row))?;
         Ok(())
+    }
+}
+
+/// Notes that what an EDU tells of users was not taken: most likely it speaks for another server's users.
+fn taken(origin: &ServerName, outcome: &Result<(), UserError>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%origin, %error, "an EDU about users is not taken");
     }
 }
