@@ -1,4 +1,6 @@
 //! Servers that talk to each other.
 
+mod devices;
+mod fan_out;
 mod rooms;
 mod transport;
