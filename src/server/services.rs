@@ -246,8 +246,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let (filters, typing) = (Filters::new(storage.clone()), Typing::new(clock.clone()));
     let client_events = ClientEvents::new(storage.clone(), readers.states.clone(), clock.clone());
     let presence = new_presence(config, clock);
-    let to_device = ToDevice::new(storage.clone(), server_name.clone(), clock.clone());
-    let remote_keys = remote_keys(config, storage, &federation);
+    let (to_device, remote_keys) = for_devices(config, storage, &federation, clock);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
     let sync_v3 = SyncV3::new(SyncSources {
@@ -273,7 +272,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let (appservice_queries, deliveries) =
         appservices(storage, &readers, &typing, &sessions, (&federation.outbound, clock));
     let remote_rooms = remote_rooms(storage, &writers, &federation);
-    let news = NewsSources { typing: &typing, presence: &presence, to_device: &to_device };
+    let news = news_sources(&typing, &presence, &to_device, &remote_keys);
     let (notifier, outgoing_queues) = tell_news(config, storage, &federation, &news, clock)?;
     Ok(ApiState {
         incoming_transactions: transactions(config, storage, &readers, &incoming_pdus, &news, clock),
@@ -403,6 +402,16 @@ struct NewsSources<'a> {
     typing: &'a Typing,
     presence: &'a Presence,
     to_device: &'a ToDevice,
+    remote_keys: &'a RemoteKeys,
+}
+
+fn news_sources<'a>(
+    typing: &'a Typing,
+    presence: &'a Presence,
+    to_device: &'a ToDevice,
+    remote_keys: &'a RemoteKeys,
+) -> NewsSources<'a> {
+    NewsSources { typing, presence, to_device, remote_keys }
 }
 
 fn new_presence(config: &Config, clock: &Clock) -> Presence {
@@ -455,6 +464,7 @@ fn transactions(
         typing: news.typing.clone(),
         presence: if is_presence_federated(config) { news.presence.clone() } else { Presence::off() },
         to_device: news.to_device.clone(),
+        remote_devices: news.remote_keys.devices().clone(),
         clock: clock.clone(),
     });
     IncomingTransactions::new(storage.clone(), pdus.clone(), edus)
@@ -478,10 +488,16 @@ fn incoming_pdus(
     )
 }
 
-/// Keys of other servers' users.
-fn remote_keys(config: &Config, storage: &Storage, federation: &FederationServices) -> RemoteKeys {
+/// Messages for devices, and keys of other servers' users.
+fn for_devices(
+    config: &Config,
+    storage: &Storage,
+    federation: &FederationServices,
+    clock: &Clock,
+) -> (ToDevice, RemoteKeys) {
     let devices = RemoteDevices::new(storage.clone(), config.server_name.clone());
-    RemoteKeys::new(federation.client.clone(), devices)
+    let to_device = ToDevice::new(storage.clone(), config.server_name.clone(), clock.clone());
+    (to_device, RemoteKeys::new(federation.client.clone(), devices))
 }
 
 fn unread_counts(storage: &Storage, readers: &RoomReaders, rules: &PushRules) -> UnreadCounts {

@@ -64,6 +64,11 @@ impl RemoteKeys {
         Self { client, devices, places: Arc::new(Semaphore::new(limits::KEY_QUERIES_CONCURRENT_MAX)) }
     }
 
+    /// What is known of their devices.
+    pub fn devices(&self) -> &RemoteDevices {
+        &self.devices
+    }
+
     /// All keys of users of other servers, each server asked for at most `time_max`.
     pub async fn query(
         &self,

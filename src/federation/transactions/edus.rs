@@ -24,8 +24,8 @@ use crate::{
         tables::EVENT_META,
     },
     users::{
-        Clock, Presence, ToDevice, limits::STATUS_MESSAGE_BYTES_MAX, presence::UserPresence,
-        to_device::Messages,
+        Clock, Presence, RemoteDevices, ToDevice, UserError, limits::STATUS_MESSAGE_BYTES_MAX,
+        presence::UserPresence, to_device::Messages,
     },
 };
 
@@ -44,6 +44,8 @@ pub struct IncomingEduSources {
     pub presence: Presence,
     /// Messages for devices.
     pub to_device: ToDevice,
+    /// Devices of other servers' users.
+    pub remote_devices: RemoteDevices,
     /// The time.
     pub clock: Clock,
 }
@@ -91,6 +93,14 @@ impl IncomingEdus {
                 Ok(())
             }
             Edu::Presence(content) => self.take_presence(origin, content, work),
+            Edu::DeviceListUpdate(content) => {
+                taken(origin, &self.0.remote_devices.device_changed(origin, &content));
+                Ok(())
+            }
+            Edu::SigningKeyUpdate(content) => {
+                taken(origin, &self.0.remote_devices.signing_keys_changed(origin, &content));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -124,10 +134,10 @@ impl IncomingEdus {
             (user_id, raw.collect())
         });
         let messages = Messages { event_type: content.ev_type.to_string(), contents: contents.collect() };
-        let taken = self.0.to_device.receive(origin, &content.sender, content.message_id.as_str(), &messages);
-        if let Err(error) = taken {
-            tracing::debug!(%origin, %error, "messages for devices are not taken");
-        }
+        taken(
+            origin,
+            &self.0.to_device.receive(origin, &content.sender, content.message_id.as_str(), &messages),
+        );
     }
 
     /// The presence of users whom this server knows.
@@ -225,5 +235,12 @@ impl IncomingEdus {
         let row = ReceiptRow { user, kind: ReceiptKind::Read, event, key, at_ms, thread: thread.to_owned() };
         self.0.storage.write(|rows| Receipts::put(rows, room, &row))?;
         Ok(())
+    }
+}
+
+/// Notes that what an EDU tells of users was not taken: most likely it speaks for another server's users.
+fn taken(origin: &ServerName, outcome: &Result<(), UserError>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%origin, %error, "an EDU about users is not taken");
     }
 }

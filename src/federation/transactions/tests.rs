@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     rooms::{Receipts, ServerAcls, Typing, testing::RoomsFixture},
     storage::{Read, ShortUserId, StreamPosition},
-    users::{Clock, Presence, ToDevice},
+    users::{Clock, Presence, RemoteDevices, ToDevice},
 };
 
 /// Counts what it takes and says of each event that it is taken.
@@ -57,6 +57,7 @@ impl Scene {
                 server_name!("example.org").to_owned(),
                 clock.clone(),
             ),
+            remote_devices: RemoteDevices::new(rooms.storage.clone(), server_name!("example.org").to_owned()),
             clock,
         });
         let taken = Counting::default();

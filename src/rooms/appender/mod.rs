@@ -105,6 +105,11 @@ impl Appender {
         self.inner.joined.set(listener);
     }
 
+    /// Tells the listener of a join that was made through another server.
+    pub(in crate::rooms) fn tell_joined(&self, join: &Appended) {
+        self.inner.tell_joins(std::slice::from_ref(join));
+    }
+
     /// This server's name.
     pub fn server_name(&self) -> &ServerName {
         &self.inner.server_name

@@ -58,7 +58,7 @@ impl ReceivedEvents {
         let range = LOCAL_MEMBERS.prefix(&(room,));
         let storage = self.appender.storage();
         let has_members = storage.scan(&LOCAL_MEMBERS, &range, Direction::Forward).next().is_some();
-        match head {
+        let appended = match head {
             // Somebody else from here was quicker: one more event of a room that this server is in.
             Some(head) if has_members && !head.extremities.is_empty() => {
                 let mut opened = self.opened(guard, &room_id, head)?;
@@ -68,7 +68,9 @@ impl ReceivedEvents {
                 let mut opened = self.opened(guard, &room_id, head.unwrap_or_else(empty_head))?;
                 self.take_in(&mut opened, Arc::new(newest), state)
             }
-        }
+        }?;
+        self.appender.tell_joined(&appended);
+        Ok(appended)
     }
 
     fn join_known(

@@ -7,8 +7,9 @@ use ruma::{
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    EncryptionKeys, device_list,
+    EncryptionKeys,
     identity::{SignedObject, same_but_signatures, signing_key_name},
+    publish,
     query::{parse, public_part},
     removal,
 };
@@ -105,7 +106,7 @@ impl EncryptionKeys {
             for key in &keys {
                 put(tx, user, key)?;
             }
-            device_list::mark_changed(tx, user)?;
+            publish::signing_keys_changed(tx, user)?;
             Ok(())
         })
     }

@@ -10,6 +10,7 @@ mod claim;
 mod cross_signing;
 pub mod device_list;
 mod identity;
+mod publish;
 mod query;
 mod removal;
 mod signatures;

@@ -166,6 +166,25 @@ impl<R: Read> Shown<'_, R> {
     }
 }
 
+/// A device's keys as other servers see them.
+pub(super) fn device_for_servers(
+    reader: &impl Read,
+    (user, user_id): (ShortUserId, &UserId),
+    device_id: &DeviceId,
+    keys: &[u8],
+) -> Result<Option<Box<RawValue>>, StorageError> {
+    Shown { reader, user_id, user, by: KeyQuery::Server, viewer: None }.device(device_id, keys)
+}
+
+/// A cross-signing key as other servers see it.
+pub(super) fn cross_signing_for_servers(
+    reader: &impl Read,
+    (user, user_id): (ShortUserId, &UserId),
+    kind: KeyKind,
+) -> Result<Option<Box<RawValue>>, StorageError> {
+    Shown { reader, user_id, user, by: KeyQuery::Server, viewer: None }.cross_signing(kind)
+}
+
 /// The public part of a cross-signing key, which stands for it where a device has its id.
 pub(super) fn public_part(key: &Map<String, Value>) -> Option<String> {
     key.get("keys")?.as_object()?.values().next()?.as_str().map(str::to_owned)

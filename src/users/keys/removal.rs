@@ -2,7 +2,10 @@
 
 use ruma::DeviceId;
 
-use super::{KeyKind, device_list};
+use super::{
+    KeyKind,
+    publish::{self, DeviceChange},
+};
 use crate::storage::{Direction, Read, ShortUserId, StorageError, Transaction, tables};
 
 /// Deletes the keys of a device that is deleted.
@@ -20,7 +23,7 @@ pub(in crate::users) fn forget_device(
     }
     tx.delete(&tables::KEY_STOCKS, &device);
     if tx.contains(&tables::DEVICE_KEYS, &device)? {
-        device_list::device_changed(tx, user, device_id)?;
+        publish::device_changed(tx, user, device_id, DeviceChange::Deleted)?;
         tx.delete(&tables::DEVICE_KEYS, &device);
         delete_signatures_on(tx, user, device_id.as_str())?;
     }
@@ -36,7 +39,7 @@ pub(in crate::users) fn forget_user(tx: &mut Transaction<'_>, user: ShortUserId)
         tx.delete(&tables::CROSS_SIGNING_KEYS, &key);
     }
     if had_any {
-        device_list::mark_changed(tx, user)?;
+        publish::signing_keys_changed(tx, user)?;
     }
     Ok(())
 }

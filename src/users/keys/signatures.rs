@@ -14,6 +14,7 @@ use super::{
     cross_signing::stored,
     device_list,
     identity::{SignedObject, device_signing_key, same_but_signatures, signing_key_id, signing_key_name},
+    publish::{self, DeviceChange},
     query::{parse, public_part},
 };
 use crate::{
@@ -106,11 +107,23 @@ impl Signer<'_> {
             }
         }
         if is_new {
-            // A signature on another's key is seen by the signer's own devices only. That the others look in
-            // vain is the price of one stream for all.
-            device_list::mark_changed(tx, owner)?;
+            self.tell(tx, owner, key_id)?;
         }
         Ok(Ok(()))
+    }
+
+    /// Tells of a new signature.
+    fn tell(&self, tx: &mut Transaction<'_>, owner: ShortUserId, key_id: &str) -> Result<(), StorageError> {
+        if owner != self.user {
+            // It is seen by the signer's own devices only. That others look in vain is the price of one stream for
+            // all.
+            device_list::mark_changed(tx, owner)?;
+            return Ok(());
+        }
+        match tx.get(&tables::DEVICE_KEYS, &(owner, key_id.into()))? {
+            Some(keys) => publish::device_changed(tx, owner, key_id.into(), DeviceChange::Is { keys: &keys }),
+            None => publish::signing_keys_changed(tx, owner),
+        }
     }
 
     /// Of one's own: a device signed by the self-signing key, or the master key signed by devices.

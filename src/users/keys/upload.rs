@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use ruma::{DeviceId, OwnedDeviceId, UserId, encryption::DeviceKeys};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{EncryptionKeys, device_list, removal};
+use super::{
+    EncryptionKeys,
+    publish::{self, DeviceChange},
+    removal,
+};
 use crate::{
     storage::{
         Direction, Json, Read, ShortUserId, Transaction,
@@ -174,7 +178,7 @@ pub(super) fn put_device_keys(
         removal::delete_signatures_on(tx, device.0, device.1.as_str())?;
     }
     tx.put(&tables::DEVICE_KEYS, device, keys);
-    device_list::mark_changed(tx, device.0)?;
+    publish::device_changed(tx, device.0, &device.1, DeviceChange::Is { keys })?;
     Ok(())
 }
 
