@@ -23,12 +23,12 @@ impl From<UserError> for ApiError {
             | UserError::WrongCredentials
             | UserError::OtherUser
             | UserError::InvalidLoginToken
-            | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
-            UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
-            UserError::NotInNamespace(_)
+            | UserError::NotInNamespace(_)
             | UserError::NotRegistered(_)
             | UserError::KeyIdInUse
-            | UserError::ForeignSender(_) => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
+            | UserError::ForeignSender(_)
+            | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
+            UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
             UserError::NotADeviceOf { .. } => (StatusCode::BAD_REQUEST, ErrorKind::UnknownDevice),
             UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
             UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {

@@ -180,6 +180,41 @@ impl RoomReaders {
     }
 }
 
+/// What a sync tells beside rooms' events.
+struct SyncedBeside {
+    storage: Storage,
+    to_device: ToDevice,
+    keys: EncryptionKeys,
+    client_events: ClientEvents,
+    typing: Typing,
+    presence: Presence,
+    filters: Filters,
+    push_rules: PushRules,
+    unread: UnreadCounts,
+}
+
+impl RoomReaders {
+    /// What syncs read.
+    fn sync_sources(&self, beside: SyncedBeside) -> SyncSources {
+        SyncSources {
+            storage: beside.storage,
+            index: self.index.clone(),
+            events: self.events.clone(),
+            states: self.states.clone(),
+            timelines: self.timelines.clone(),
+            visibility: self.visibility.clone(),
+            to_device: beside.to_device,
+            keys: beside.keys,
+            client_events: beside.client_events,
+            typing: beside.typing,
+            presence: beside.presence,
+            filters: beside.filters,
+            push_rules: beside.push_rules,
+            unread: beside.unread,
+        }
+    }
+}
+
 /// The rooms' services that write, over the readers' caches.
 struct RoomWriters {
     creator: RoomCreator,
@@ -249,22 +284,17 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let (to_device, remote_keys) = for_devices(config, storage, &federation, clock);
     let encryption_keys = EncryptionKeys::new(storage.clone(), server_name.clone());
     let unread = unread_counts(storage, &readers, &push_rules);
-    let sync_v3 = SyncV3::new(SyncSources {
+    let sync_v3 = SyncV3::new(readers.sync_sources(SyncedBeside {
+        storage: storage.clone(),
         to_device: to_device.clone(),
         keys: encryption_keys.clone(),
-        storage: storage.clone(),
-        index: readers.index.clone(),
-        events: readers.events.clone(),
-        states: readers.states.clone(),
-        timelines: readers.timelines.clone(),
-        visibility: readers.visibility.clone(),
         client_events: client_events.clone(),
         typing: typing.clone(),
         presence: presence.clone(),
         filters: filters.clone(),
         push_rules: push_rules.clone(),
         unread: unread.clone(),
-    });
+    }));
     let pushers = Pushers::new(storage.clone(), clock.clone());
     let media = media_store(config, storage, clock)?;
     let rate_limiter = Arc::new(RateLimiter::new(&config.rate_limits));

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 240
 
 
 def free_port():

@@ -41,7 +41,7 @@ impl Inner {
                 Ok(Some((user, room))) => listener(user, room),
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(event_id = %event.event.event_id(), "a join is not told: {error}")
+                    tracing::error!(event_id = %event.event.event_id(), "a join is not told: {error}");
                 }
             }
         }
@@ -58,9 +58,10 @@ impl Inner {
         }
         let Some(meta) = self.events.meta(appended.short)? else { return Ok(None) };
         let before = StateRoot::from_bytes(meta.state_before);
-        let before = match before == StateRoot::EMPTY {
-            true => None,
-            false => self.states.get(before, "m.room.member", event.sender().as_str())?,
+        let before = if before == StateRoot::EMPTY {
+            None
+        } else {
+            self.states.get(before, "m.room.member", event.sender().as_str())?
         };
         let before = before.map(|before| self.events.get(before)).transpose()?.flatten();
         let was_in = before.is_some_and(|before| membership_of(&before.event) == Some(Membership::Join));

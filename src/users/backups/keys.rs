@@ -162,7 +162,7 @@ fn check(key: &BackedUpKey) -> Result<KeyQuality, UserError> {
 }
 
 fn quality_of(data: &[u8]) -> Option<KeyQuality> {
-    KeyQuality::of(&*parse(data)?)
+    KeyQuality::of(&parse(data)?)
 }
 
 fn parse(data: &[u8]) -> Option<Box<RawValue>> {

@@ -61,7 +61,11 @@ async fn ask(
     users: Vec<OwnedUserId>,
     time_max: Duration,
 ) -> Result<crate::federation::RemoteKeyAnswer, ApiError> {
-    if users.is_empty() { Ok(Default::default()) } else { Ok(remote.query(users, time_max).await?) }
+    if users.is_empty() {
+        Ok(crate::federation::RemoteKeyAnswer::default())
+    } else {
+        Ok(remote.query(users, time_max).await?)
+    }
 }
 
 /// Adds a user's keys, of the wanted devices or, if none is named, of all.
