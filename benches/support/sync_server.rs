@@ -109,6 +109,7 @@ fn make_sync(storage: &Storage, index: RoomIndex, events: EventStore, states: Ro
         keys: EncryptionKeys::new(storage.clone(), server_name),
         visibility: Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone()),
         client_events: ClientEvents::new(storage.clone(), states.clone(), clock.clone()),
+        presence: conduit::users::Presence::off(),
         typing: Typing::new(clock),
         filters: Filters::new(storage.clone()),
         storage: storage.clone(),
