@@ -1,13 +1,16 @@
 //! What other servers tell of their users' devices: `m.device_list_update` and `m.signing_key_update`.
 
 use ruma::{
-    ServerName,
+    ServerName, UserId,
     api::federation::transactions::edu::{DeviceListUpdateContent, SigningKeyUpdateContent},
 };
 
 use super::{KeyKind, RemoteDevices, checked, device_list, limits, put_cross_signing, shared_since};
 use crate::{
-    storage::{Json, Read, records::RemoteDeviceList, tables::REMOTE_DEVICE_LISTS},
+    storage::{
+        Json, Read, ShortUserId, StreamPosition, Transaction, records::RemoteDeviceList,
+        tables::REMOTE_DEVICE_LISTS,
+    },
     users::UserError,
 };
 
@@ -19,25 +22,13 @@ impl RemoteDevices {
         origin: &ServerName,
         update: &DeviceListUpdateContent,
     ) -> Result<(), UserError> {
-        if update.user_id.server_name() != origin {
-            return Err(UserError::ForeignSender(update.user_id.clone()));
-        }
-        self.storage.write(|tx| {
-            let Some(user) = tx.short_user_id(&update.user_id)? else { return Ok(()) };
-            let now = crate::storage::StreamPosition(u64::MAX);
-            if !shared_since(tx, &self.server_name, user, now)? {
-                return Ok(());
-            }
-            let mut list = tx.get(&REMOTE_DEVICE_LISTS, &user)?.map(|Json(list)| list).unwrap_or_default();
+        self.change(origin, &update.user_id, |_, _, list| {
             if !list.is_stale && list.stream_id.is_some_and(|known| u64::from(update.stream_id) <= known) {
                 // Told before.
-                return Ok(());
+                return Ok(false);
             }
-            list.generation += 1;
-            apply(&mut list, update);
-            tx.put(&REMOTE_DEVICE_LISTS, &user, &Json(list));
-            device_list::mark_changed(tx, user)?;
-            Ok(())
+            apply(list, update);
+            Ok(true)
         })
     }
 
@@ -47,15 +38,7 @@ impl RemoteDevices {
         origin: &ServerName,
         update: &SigningKeyUpdateContent,
     ) -> Result<(), UserError> {
-        if update.user_id.server_name() != origin {
-            return Err(UserError::ForeignSender(update.user_id.clone()));
-        }
-        self.storage.write(|tx| {
-            let Some(user) = tx.short_user_id(&update.user_id)? else { return Ok(()) };
-            let now = crate::storage::StreamPosition(u64::MAX);
-            if !shared_since(tx, &self.server_name, user, now)? {
-                return Ok(());
-            }
+        self.change(origin, &update.user_id, |tx, user, _| {
             let keys =
                 [(KeyKind::Master, &update.master_key), (KeyKind::SelfSigning, &update.self_signing_key)];
             for (kind, key) in keys {
@@ -63,7 +46,30 @@ impl RemoteDevices {
                     put_cross_signing(tx, user, &update.user_id, kind, Some(key.json()))?;
                 }
             }
+            Ok(true)
+        })
+    }
+
+    /// Changes what is kept of a user of `origin` with whom a room is shared, as `change` does it; others' are left.
+    /// It answers whether there was anything new.
+    fn change(
+        &self,
+        origin: &ServerName,
+        user_id: &UserId,
+        change: impl FnOnce(&mut Transaction<'_>, ShortUserId, &mut RemoteDeviceList) -> Result<bool, UserError>,
+    ) -> Result<(), UserError> {
+        if user_id.server_name() != origin {
+            return Err(UserError::ForeignSender(user_id.to_owned()));
+        }
+        self.storage.write(|tx| {
+            let Some(user) = tx.short_user_id(user_id)? else { return Ok(()) };
+            if !shared_since(tx, &self.server_name, user, StreamPosition(u64::MAX))? {
+                return Ok(());
+            }
             let mut list = tx.get(&REMOTE_DEVICE_LISTS, &user)?.map(|Json(list)| list).unwrap_or_default();
+            if !change(tx, user, &mut list)? {
+                return Ok(());
+            }
             list.generation += 1;
             tx.put(&REMOTE_DEVICE_LISTS, &user, &Json(list));
             device_list::mark_changed(tx, user)?;
