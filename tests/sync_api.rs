@@ -38,7 +38,7 @@ impl Server {
         let config = Config::new(name, folder.path().to_owned());
         let storage = services::open_storage(&config).expect("a new database");
         let state = services::build(&config, &storage, &Clock::system()).expect("services");
-        let (accounts, notifier) = (state.accounts.clone(), state.notifier.clone());
+        let (accounts, notifier) = (state.users.accounts.clone(), state.sync.notifier.clone());
         Self { _folder: folder, storage, accounts, notifier, router: api::router(state) }
     }
 

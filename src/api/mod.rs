@@ -34,7 +34,10 @@ mod viewer;
 pub use authentication::{AppserviceToken, MaybeAppserviceToken, MaybeRequester, Requester};
 pub use error::ApiError;
 pub use request::{Ruma, RumaResponse};
-pub use state::ApiState;
+pub use state::{
+    ApiState, AppserviceServices, FederationServices, MediaServices, PushServices, RoomServices,
+    SharedServices, SyncServices, UserServices,
+};
 
 /// What a handler answers.
 pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
@@ -43,6 +46,7 @@ pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
 pub fn router(state: ApiState) -> axum::Router {
     let endpoints = federation::routes(client::routes(routes::Routes::new()));
     let router = endpoints.into_router().fallback(routes::unknown_endpoint);
-    let durability = axum::middleware::from_fn_with_state(state.storage.clone(), durability::await_durable);
+    let durability =
+        axum::middleware::from_fn_with_state(state.shared.storage.clone(), durability::await_durable);
     router.layer(durability).with_state(state)
 }

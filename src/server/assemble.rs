@@ -23,23 +23,23 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     if let Some(registrations) = registrations {
         tasks.spawn(registrations.follow(shutdown.clone()));
     }
-    state.incoming_pdus.resume();
-    tasks.spawn(state.push_delivery.clone().run());
-    tasks.spawn(MediaCleanup::new(state.media.clone()).run());
-    tasks.spawn(state.outgoing_queues.clone().run(shutdown.clone()));
-    tasks.spawn(state.presence.clone().expire());
-    let typing = state.typing.clone();
+    state.federation.incoming_pdus.resume();
+    tasks.spawn(state.push.push_delivery.clone().run());
+    tasks.spawn(MediaCleanup::new(state.media.media.clone()).run());
+    tasks.spawn(state.federation.outgoing_queues.clone().run(shutdown.clone()));
+    tasks.spawn(state.users.presence.clone().expire());
+    let typing = state.rooms.typing.clone();
     tasks.spawn(async move { typing.expire().await });
-    let (notifier, stopping) = (state.notifier.clone(), shutdown.clone());
+    let (notifier, stopping) = (state.sync.notifier.clone(), shutdown.clone());
     tasks.spawn(async move {
         stopping.triggered().await;
         notifier.stop();
     });
-    let (deliveries, stopping) = (state.deliveries.clone(), shutdown.clone());
+    let (deliveries, stopping) = (state.appservices.deliveries.clone(), shutdown.clone());
     let news = deliveries.news();
-    state.typing.on_change(move |_| news.notify_one());
+    state.rooms.typing.on_change(move |_| news.notify_one());
     tasks.spawn(deliveries.run(stopping));
-    let (last_seen, shutdown) = (state.sessions.last_seen().clone(), shutdown.clone());
+    let (last_seen, shutdown) = (state.users.sessions.last_seen().clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {
             tokio::select! {
@@ -57,7 +57,7 @@ impl Tasks {
     /// Ends the tasks and writes down what they kept.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        let last_seen = self.state.sessions.last_seen().clone();
+        let last_seen = self.state.users.sessions.last_seen().clone();
         // Its error is logged; that a device was seen a little later is all that is lost.
         let _ = crate::api::blocking::run(move || last_seen.flush()).await;
     }

@@ -4,14 +4,11 @@
 //! It holds no protocol logic: what an endpoint does stands in `api`. A request goes listener →
 //! connection → middleware → router. The main function is [`run`].
 
-mod appservice_services;
 mod assemble;
 mod connection;
-mod federation_services;
 mod limits;
 mod listener;
 pub mod logging;
-mod media_services;
 mod middleware;
 mod open_files;
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Server {
         change(&mut config.rate_limits);
         let storage = Storage::in_memory().unwrap();
         let state = services::build(&config, &storage, &Clock::system()).unwrap();
-        Self { accounts: state.accounts.clone(), router: api::router(state) }
+        Self { accounts: state.users.accounts.clone(), router: api::router(state) }
     }
 
     /// Registers a user; the access token.

@@ -43,8 +43,8 @@ pub fn load(config: &Config, state: &ApiState) -> Result<Option<Registrations>, 
     let registrations = Registrations {
         folder,
         server_name: config.server_name.clone(),
-        accounts: state.accounts.clone(),
-        deliveries: state.deliveries.clone(),
+        accounts: state.users.accounts.clone(),
+        deliveries: state.appservices.deliveries.clone(),
     };
     // So that there is something to follow. Where the folder of the configuration is not ours to write, its
     // owner makes it and restarts the server.

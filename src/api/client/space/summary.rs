@@ -27,10 +27,10 @@ pub struct Finding {
 impl FromRef<ApiState> for Finding {
     fn from_ref(state: &ApiState) -> Self {
         Self {
-            spaces: state.spaces.clone(),
-            aliases: state.aliases.clone(),
-            remote_rooms: state.remote_rooms.clone(),
-            remote_spaces: state.remote_spaces.clone(),
+            spaces: state.rooms.spaces.clone(),
+            aliases: state.rooms.aliases.clone(),
+            remote_rooms: state.federation.remote_rooms.clone(),
+            remote_spaces: state.federation.remote_spaces.clone(),
         }
     }
 }

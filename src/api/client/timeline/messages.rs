@@ -33,10 +33,10 @@ pub struct Reading {
 impl FromRef<ApiState> for Reading {
     fn from_ref(state: &ApiState) -> Self {
         Self {
-            visibility: state.visibility.clone(),
-            timelines: state.timelines.clone(),
-            client_events: state.client_events.clone(),
-            received: state.received_events.clone(),
+            visibility: state.rooms.visibility.clone(),
+            timelines: state.rooms.timelines.clone(),
+            client_events: state.rooms.client_events.clone(),
+            received: state.rooms.received_events.clone(),
         }
     }
 }

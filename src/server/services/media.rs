@@ -2,30 +2,34 @@
 
 use std::sync::Arc;
 
-use super::{federation_services::FederationServices, services::StartError};
+use super::{Foundation, Outside, StartError};
 use crate::{
-    api::serve_media::MediaFinder,
+    api::{MediaServices, serve_media::MediaFinder},
     config::{self, Config},
     federation::RemoteMedia,
-    media::{ContentFiles, Domains, MediaSettings, MediaStore, UrlPreviewSettings, UrlPreviews},
+    media::{ContentFiles, Domains, MediaSettings, MediaStore, Thumbnails, UrlPreviewSettings, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
-    storage::Storage,
-    users::Clock,
 };
 
-/// What finds media for requests, here and at other servers.
-pub(super) fn media_finder(
-    media: &MediaStore,
-    federation: &FederationServices,
+/// The services of media, here and at other servers.
+pub(super) fn build(
+    on: Foundation<'_>,
+    outside: &Outside,
     rate_limiter: &Arc<RateLimiter>,
-) -> MediaFinder {
-    let elsewhere = federation.outbound.public_secure();
-    let remote = RemoteMedia::new(media.clone(), federation.client.clone(), elsewhere);
-    MediaFinder::new(media.clone(), remote, rate_limiter.clone())
+) -> Result<MediaServices, StartError> {
+    let media = media_store(on)?;
+    let elsewhere = outside.outbound.public_secure();
+    let remote = RemoteMedia::new(media.clone(), outside.client.clone(), elsewhere);
+    Ok(MediaServices {
+        media_finder: MediaFinder::new(media.clone(), remote, rate_limiter.clone()),
+        thumbnails: Thumbnails::new(media.clone()),
+        url_previews: url_previews(on.config, &media, &outside.outbound),
+        media,
+    })
 }
 
 /// Previews of links, as configured.
-pub(super) fn url_previews(config: &Config, media: &MediaStore, outbound: &Outbound) -> UrlPreviews {
+fn url_previews(config: &Config, media: &MediaStore, outbound: &Outbound) -> UrlPreviews {
     let chosen = &config.url_previews;
     let settings = UrlPreviewSettings {
         enabled: chosen.enabled,
@@ -36,13 +40,10 @@ pub(super) fn url_previews(config: &Config, media: &MediaStore, outbound: &Outbo
 }
 
 /// The media folder and what lies in it.
-pub(super) fn media_store(
-    config: &Config,
-    storage: &Storage,
-    clock: &Clock,
-) -> Result<MediaStore, StartError> {
+fn media_store(on: Foundation<'_>) -> Result<MediaStore, StartError> {
     const MIB: u64 = 1 << 20;
     const DAY_MS: u64 = 24 * 3_600 * 1_000;
+    let config = on.config;
     let folder = config.media.dir.clone().unwrap_or_else(|| config.data_dir.join("media"));
     let power_loss = config.durability == config::Durability::PowerLoss;
     let files = ContentFiles::open(&folder, power_loss)
@@ -55,5 +56,5 @@ pub(super) fn media_store(
         remote_keep_ms: (keep_days > 0).then(|| keep_days.saturating_mul(DAY_MS)),
         thumbnail_pixels_max: config.media.thumbnail_megapixels_max.saturating_mul(1_000_000),
     };
-    Ok(MediaStore::new(storage.clone(), files, config.server_name.clone(), clock.clone(), settings))
+    Ok(MediaStore::new(on.storage(), files, on.server_name(), on.clock(), settings))
 }

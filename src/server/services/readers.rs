@@ -1,0 +1,36 @@
+//! Rooms' readers over one set of caches, which the services above share.
+
+use crate::{
+    rooms::{EventStore, Permissions, RoomIndex, RoomServers, RoomStates, ServerAcls, Timelines, Visibility},
+    storage::{MemoryShares, Storage},
+};
+
+/// The readers.
+pub(super) struct RoomReaders {
+    pub index: RoomIndex,
+    pub events: EventStore,
+    pub states: RoomStates,
+    pub visibility: Visibility,
+    pub timelines: Timelines,
+    pub servers: RoomServers,
+}
+
+impl RoomReaders {
+    pub fn new(storage: &Storage, shares: &MemoryShares) -> Self {
+        let index = RoomIndex::new(storage.clone());
+        let events = EventStore::new(storage.clone(), index.clone(), shares.events);
+        let cache_bytes = usize::try_from(shares.state_nodes).unwrap_or(usize::MAX);
+        let states = RoomStates::new(storage.clone(), cache_bytes);
+        let visibility = Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone());
+        let timelines = Timelines::new(storage.clone(), events.clone(), states.clone());
+        Self { index, events, states, visibility, timelines, servers: RoomServers::new(storage.clone()) }
+    }
+
+    pub fn permissions(&self) -> Permissions {
+        Permissions::new(self.index.clone(), self.events.clone(), self.states.clone())
+    }
+
+    pub fn server_acls(&self) -> ServerAcls {
+        ServerAcls::new(self.index.clone(), self.events.clone(), self.states.clone())
+    }
+}
