@@ -23,6 +23,7 @@ use super::{
     hashes::{BASE64, content_hash, essential_json},
     limits::SIGNATURES_PER_SERVER_MAX,
     raw_object::RawObject,
+    redaction::redact,
 };
 
 /// Bytes of a secret ed25519 seed and of a public key.
@@ -204,15 +205,21 @@ pub fn verify_event(
     let signed = essential_json(&object, event.event_type(), rules).map_err(malformed)?;
     let signatures: Signatures =
         serde_json::from_str(object.get("signatures").unwrap_or_default()).map_err(malformed)?;
-    for server in servers_that_must_sign(event, rules)? {
-        verify_signatures_of(&server, &signatures, signed.as_bytes(), keys)?;
+    let must_sign = servers_that_must_sign(event, rules)?;
+    for server in &must_sign {
+        verify_signatures_of(server, &signatures, signed.as_bytes(), keys)?;
     }
     let claimed = object.get("hashes").and_then(claimed_content_hash);
     if claimed.is_some_and(|claimed| claimed == content_hash(&object)) {
-        Ok(Verified::Everything)
-    } else {
-        Ok(Verified::RedactedOnly)
+        return Ok(Verified::Everything);
     }
+    // What goes on is another event, which others may have to have signed: redaction makes an ordinary invite of
+    // a third-party one, and who sends that is not told by anything but the signature.
+    let redacted = redact(event, rules).map_err(|error| SignatureError::Malformed(error.to_string()))?;
+    for server in servers_that_must_sign(&redacted, rules)?.difference(&must_sign) {
+        verify_signatures_of(server, &signatures, signed.as_bytes(), keys)?;
+    }
+    Ok(Verified::RedactedOnly)
 }
 
 /// The hash in the `hashes` object of an event.

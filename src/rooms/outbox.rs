@@ -7,9 +7,8 @@
 use ruma::ServerName;
 
 use crate::storage::{
-    ChangeScope, Direction, Json, Read, ShortEventId, ShortRoomId, Storage, StorageError, StreamPosition,
-    Transaction,
-    tables::{EVENT_META, OUTBOX, ROOM_NEWEST_SENT, ROOM_SERVERS, ROOMS, SERVER_DEPARTURES},
+    ChangeScope, Direction, Json, Read, ShortEventId, ShortRoomId, StorageError, StreamPosition, Transaction,
+    tables::{OUTBOX, ROOM_NEWEST_SENT, ROOM_SERVERS, ROOMS, SERVER_DEPARTURES},
 };
 
 /// Writes the outbox.
@@ -17,8 +16,10 @@ use crate::storage::{
 pub struct RoomOutbox;
 
 impl RoomOutbox {
-    /// Adds an event that this server has just made, in the event's own transaction, after the rows of its
-    /// membership. `position` is the event's, and becomes its number.
+    /// Adds an event that this server has just made, or that another server has handed to it to pass on (a join,
+    /// leave or knock that was made through this server; "Joining Rooms": the resident server sends it to the
+    /// others), in the event's own transaction, after the rows of its membership. `position` is the event's, and
+    /// becomes its number. All servers of the room but the sender's are sent it.
     pub(crate) fn add(
         rows: &mut Transaction<'_>,
         own_name: &ServerName,
@@ -30,24 +31,6 @@ impl RoomOutbox {
             Self::put(rows, room, event, position);
         }
         Ok(())
-    }
-
-    /// Adds an event that another server has handed to this one to pass on: a join, leave or knock that was made
-    /// through this server ("Joining Rooms": the resident server sends it to the others). The event must be in
-    /// the room already. All servers of the room but the sender's are sent it.
-    pub fn pass_on(
-        storage: &Storage,
-        own_name: &ServerName,
-        event: ShortEventId,
-    ) -> Result<(), StorageError> {
-        storage.write(|rows| {
-            let Some(meta) = rows.get(&EVENT_META, &event)? else { return Ok(()) };
-            if Self::concerns_others(rows, own_name, meta.room, meta.position)? {
-                let number = rows.next_position();
-                Self::put(rows, meta.room, event, number);
-            }
-            Ok(())
-        })
     }
 
     fn put(rows: &mut Transaction<'_>, room: ShortRoomId, event: ShortEventId, number: StreamPosition) {

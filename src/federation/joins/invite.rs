@@ -70,7 +70,7 @@ impl RemoteRooms {
         let signed = self.signed_by_target(invite, &invitation).await?;
         let event_id = signed.event_id().to_owned();
         let received = self.0.received.clone();
-        blocking(move || match received.receive(signed)? {
+        blocking(move || match received.receive_and_pass_on(signed)? {
             Reception::Accepted(_) | Reception::AlreadyKnown => Ok(()),
             Reception::Rejected(reason) => Err(RoomError::Forbidden(reason)),
             // What the room has become while the other server was asked does not allow it.

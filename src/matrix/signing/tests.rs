@@ -179,6 +179,37 @@ fn who_must_sign() {
     assert!(matches!(servers_that_must_sign(&event, &room.rules), Err(SignatureError::Malformed(_))));
 }
 
+/// A third-party invite needs no signature of its sender's server. With a wrong content hash it would go on as the
+/// ordinary invite that redaction makes of it, which does.
+#[test]
+fn a_third_party_invite_with_a_wrong_hash_needs_its_senders_signature() {
+    for version in room_versions::SUPPORTED {
+        let room = TestRoom::new(&version);
+        for third_party in [json!({"signed": {}}), json!(5)] {
+            let content = json!({"membership": "invite", "third_party_invite": third_party});
+            let invite =
+                room.build(room.draft(CREATOR, "m.room.member", Some("@evil:evil.example"), content));
+            let mut object = RawObject::parse(invite.json()).unwrap();
+            object.insert("hashes", r#"{"sha256":"AAAA"}"#);
+            let signed = Event::from_canonical(&object.to_json(), &room.rules).unwrap();
+            object.insert("signatures", "{}");
+            let forged = Event::from_canonical(&object.to_json(), &room.rules).unwrap();
+            let remains = redact(&forged, &room.rules).unwrap();
+            let is_ordinary = remains.content_field::<Value>("third_party_invite").is_none();
+            let verified = verify_event(&forged, &room.rules, &keys_of("example.org"));
+            if is_ordinary || room.rules.signatures.check_event_id_server {
+                let server = owned_server_name!("example.org");
+                assert_eq!(verified, Err(SignatureError::Unsigned(server)), "{version}");
+            } else {
+                assert_eq!(verified, Ok(Verified::RedactedOnly), "{version}");
+            }
+            // The signature covers what redaction keeps, the hash included.
+            let verified = verify_event(&signed, &room.rules, &keys_of("example.org"));
+            assert!(verified.is_err() || !is_ordinary, "{version}");
+        }
+    }
+}
+
 #[test]
 fn countersigning_adds_a_signature_and_keeps_the_rest() {
     let room = TestRoom::new(&RoomVersionId::V12);

@@ -36,7 +36,7 @@ pub use self::{
 };
 use self::{checks::Verdict, graph::Before, open_room::OpenRoom};
 use super::{
-    Appender, RoomError, StoredEvent,
+    Appender, RoomError, RoomOutbox, StoredEvent,
     appender::{Appended, RoomRows},
     changes::mark_changed,
 };
@@ -65,7 +65,7 @@ pub enum Reception {
     SoftFailed,
     /// Kept, marked as rejected: its auth events or the state before it don't allow it.
     Rejected(String),
-    /// This server has it, with its place in the graph.
+    /// This server has accepted it before.
     AlreadyKnown,
     /// Nothing was kept: these events are needed first.
     Missing {
@@ -98,7 +98,14 @@ impl ReceivedEvents {
     /// Takes in an event of a room that this server is in. All six checks on receipt have been made, but for
     /// the first three, when this answers anything but [`Reception::Missing`].
     pub fn receive(&self, event: Event) -> Result<Reception, RoomError> {
-        self.receive_event(Arc::new(event), None)
+        self.receive_event(Arc::new(event), None, false)
+    }
+
+    /// As [`receive`](Self::receive), for an event that goes into the room through this server: a member event of
+    /// another server's user that was handed to this one, or an invite of this server's that the invited user's
+    /// server has signed. All servers of the room but the sender's are sent it.
+    pub fn receive_and_pass_on(&self, event: Event) -> Result<Reception, RoomError> {
+        self.receive_event(Arc::new(event), None, true)
     }
 
     /// As [`receive`](Self::receive), where events that it follows can't be had: `state_before` is the state
@@ -109,16 +116,18 @@ impl ReceivedEvents {
         event: Event,
         state_before: &[OwnedEventId],
     ) -> Result<Reception, RoomError> {
-        self.receive_event(Arc::new(event), Some(state_before))
+        self.receive_event(Arc::new(event), Some(state_before), false)
     }
 
     fn receive_event(
         &self,
         event: Arc<Event>,
         given: Option<&[OwnedEventId]>,
+        passes_on: bool,
     ) -> Result<Reception, RoomError> {
         let room_id = event.room_id().to_owned();
         let mut room = self.open(&room_id)?;
+        room.passes_on = passes_on;
         let reception = self.receive_in(&mut room, event, given)?;
         // Not at every event, where nobody here may join them.
         let is_forked = room.head.extremities.len() % super::limits::EXTREMITIES_UNJOINED_MAX == 1;
@@ -138,7 +147,7 @@ impl ReceivedEvents {
         given: Option<&[OwnedEventId]>,
     ) -> Result<Reception, RoomError> {
         if self.is_placed(&event)? {
-            return Ok(Reception::AlreadyKnown);
+            return self.reception_before(&event);
         }
         if event.prev_events().is_empty() {
             // Only the create event follows nothing, and that one is known.
@@ -178,6 +187,18 @@ impl ReceivedEvents {
                 Ok(Reception::Rejected(refusal.to_string()))
             }
         }
+    }
+
+    /// What came of an event whose place in the graph is known: who hands in again what was refused is refused again.
+    fn reception_before(&self, event: &Event) -> Result<Reception, RoomError> {
+        let stored = self.appender.events().by_id(event.event_id())?;
+        Ok(match stored.map(|stored| stored.meta.status) {
+            Some(EventStatus::SoftFailed) => Reception::SoftFailed,
+            Some(status) if status.is_rejected() => {
+                Reception::Rejected("it has been rejected before".to_owned())
+            }
+            _ => Reception::AlreadyKnown,
+        })
     }
 
     /// Whether an event is known with its place in the graph, so that receiving it changes nothing.
@@ -227,6 +248,11 @@ impl ReceivedEvents {
     /// Writes an event that clients never see.
     fn keep(&self, room: &OpenRoom, placed: &Placed, status: EventStatus) -> Result<(), RoomError> {
         let rows_of = self.rows_of(room);
+        let redacted = self.redacted_before(room, &placed.event)?;
+        let (event, redacted_by) = match &redacted {
+            Some(redacted) => (&redacted.event, Some(redacted.redaction)),
+            None => (&placed.event, None),
+        };
         let short = self.appender.storage().write(|rows| {
             let short = rows.intern_event(placed.event.event_id())?;
             let meta = EventMeta {
@@ -236,17 +262,17 @@ impl ReceivedEvents {
                 position: StreamPosition(0),
                 state_before: placed.state_before.to_bytes(),
                 status,
-                redacted_by: None,
+                redacted_by,
             };
-            RoomRows::write_event(rows, short, &placed.event, &meta)?;
+            RoomRows::write_event(rows, short, event, &meta)?;
             if !status.is_rejected() {
                 // Its nodes: events that follow it need them.
-                rows_of.state_after(rows, short, &placed.event, placed.state_before)?;
+                rows_of.state_after(rows, short, event, placed.state_before)?;
             }
             write_gaps(rows, room, short, placed)?;
             Ok::<_, RoomError>(short)
         })?;
-        self.appender.events().applied(short, placed.event.clone());
+        self.appender.events().applied(short, event.clone());
         Ok(())
     }
 
@@ -277,6 +303,10 @@ impl ReceivedEvents {
             }
             write_gaps(rows, room, appended.short, &placed)?;
             rows.put(&ROOM_HEADS, &room.room, &head);
+            if room.passes_on {
+                let (own, position) = (self.appender.server_name(), appended.position);
+                RoomOutbox::add(rows, own, room.room, appended.short, position)?;
+            }
             mark_changed(rows, room.room, appended.position)?;
             rows.announce(ChangeScope::Room(room.room), appended.position);
             Ok::<_, RoomError>(appended)

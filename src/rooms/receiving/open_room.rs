@@ -23,6 +23,9 @@ pub(super) struct OpenRoom {
     pub(super) rules: RoomVersionRules,
     pub(super) create: Arc<Event>,
     pub(super) head: RoomHead,
+    /// Whether what is accepted is sent to the room's other servers from here: in one transaction, as who handed
+    /// the event to this server sends it to nobody else.
+    pub(super) passes_on: bool,
 }
 
 impl OpenRoom {
@@ -68,6 +71,7 @@ impl ReceivedEvents {
             record,
             create: create.event,
             head,
+            passes_on: false,
         })
     }
 }

@@ -55,7 +55,7 @@ impl Redacts {
 pub(super) struct RedactedEarly {
     /// What remains of it.
     pub(super) event: Arc<Event>,
-    redaction: ShortEventId,
+    pub(super) redaction: ShortEventId,
 }
 
 impl RedactedEarly {
@@ -94,6 +94,9 @@ impl ReceivedEvents {
         room: &OpenRoom,
         event: &Event,
     ) -> Result<Option<RedactedEarly>, RoomError> {
+        if let Some(redacted) = self.redacted_before(room, event)? {
+            return Ok(Some(redacted));
+        }
         let storage = self.appender.storage();
         let Some(short) = storage.short_event_id(event.event_id())? else { return Ok(None) };
         let range = IDLE_REDACTIONS.prefix(&(short,));
@@ -106,14 +109,23 @@ impl ReceivedEvents {
             let before = StateRoot::from_bytes(meta.state_before);
             let counts = meta.room == room.room && meta.status == EventStatus::Accepted;
             if counts && self.may_redact(room, &by, before, event)? {
-                let redacted = redact(event, &room.rules).map_err(|source| RoomError::CorruptEvent {
-                    event_id: event.event_id().to_owned(),
-                    source,
-                })?;
-                return Ok(Some(RedactedEarly { event: Arc::new(redacted), redaction }));
+                return redacted_early(room, event, redaction).map(Some);
             }
         }
         Ok(None)
+    }
+
+    /// What remains of `event`, if it was redacted while it was known only by reference, as an entry of a state or
+    /// of an auth chain: now that it gets its place, its text must not come back.
+    pub(super) fn redacted_before(
+        &self,
+        room: &OpenRoom,
+        event: &Event,
+    ) -> Result<Option<RedactedEarly>, RoomError> {
+        let storage = self.appender.storage();
+        let Some(short) = storage.short_event_id(event.event_id())? else { return Ok(None) };
+        let redaction = storage.get(&EVENT_META, &short)?.and_then(|meta| meta.redacted_by);
+        redaction.map(|redaction| redacted_early(room, event, redaction)).transpose()
     }
 
     /// The two conditions, of which one must hold.
@@ -140,4 +152,14 @@ impl ReceivedEvents {
         };
         Ok(level >= required)
     }
+}
+
+fn redacted_early(
+    room: &OpenRoom,
+    event: &Event,
+    redaction: ShortEventId,
+) -> Result<RedactedEarly, RoomError> {
+    let redacted = redact(event, &room.rules)
+        .map_err(|source| RoomError::CorruptEvent { event_id: event.event_id().to_owned(), source })?;
+    Ok(RedactedEarly { event: Arc::new(redacted), redaction })
 }

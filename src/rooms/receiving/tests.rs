@@ -228,6 +228,34 @@ fn a_redaction_may_come_before_its_target() {
     assert!(!one.rooms.storage.contains(&IDLE_REDACTIONS, &row).unwrap());
 }
 
+/// An entry of the state by which a server came in is redacted there, and its place in history is fetched later.
+#[test]
+fn what_was_redacted_by_reference_stays_so() {
+    let (one, two) = (Server::new("one.example"), Server::new("two.example"));
+    let (alice, bob) = (one.user("alice"), two.user("bob"));
+    let room = one.public_room(&alice, &V11);
+    let topic = one.rooms.set_state(&room, &alice, "m.room.topic", "", json!({"topic": "cats"})).unwrap();
+    let text = (*one.event(&topic)).clone();
+    two.join_through(&one, &room, &bob);
+    let redaction = one.rooms.append(&room, Draft::redaction(&alice, &topic, None)).unwrap();
+    two.accept(&one.event(&redaction));
+    assert_eq!(two.event(&topic).content_json(), "{}");
+    // A server that has not heard of the redaction tells the history.
+    let history: Vec<Event> = one
+        .rooms
+        .timeline(&room)
+        .iter()
+        .filter(|event| *event.event_id() != *redaction && event.sender() == alice)
+        .map(|event| if *event.event_id() == *topic { text.clone() } else { (**event).clone() })
+        .collect();
+    let placed = two.received.append_backfilled(&room, history, &BTreeMap::new()).unwrap();
+    assert!(placed.appended > 0, "{placed:?}");
+    let stored = two.stored(&topic).unwrap();
+    assert!(stored.meta.timeline.is_some());
+    assert_eq!(stored.event.content_json(), "{}");
+    assert_eq!(stored.meta.redacted_by, Some(two.short(&redaction)));
+}
+
 #[test]
 fn only_who_may_redacts() {
     let (one, two, room) = two_servers(&RoomVersionId::V10);

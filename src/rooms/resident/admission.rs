@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{Resident, ResidentError, TemplateKind};
 use crate::{
     matrix::{event::Event, signing},
-    rooms::{Reception, RoomError, RoomOutbox, memberships::AUTHORISED_VIA},
+    rooms::{Reception, RoomError, memberships::AUTHORISED_VIA},
     storage::ShortRoomId,
 };
 
@@ -94,13 +94,8 @@ impl Resident {
     /// sends it to nobody else ("Joining Rooms"). Its signatures must have been verified.
     pub fn admit(&self, event: Event) -> Result<(), ResidentError> {
         let refused = |why: String| Err(ResidentError::Refused(why));
-        match self.received.receive(event)? {
-            Reception::Accepted(appended) => {
-                RoomOutbox::pass_on(&self.storage, self.server_name(), appended.short)
-                    .map_err(RoomError::from)?;
-                Ok(())
-            }
-            Reception::AlreadyKnown => Ok(()),
+        match self.received.receive_and_pass_on(event)? {
+            Reception::Accepted(_) | Reception::AlreadyKnown => Ok(()),
             Reception::Rejected(reason) => refused(reason),
             Reception::SoftFailed => refused("The room's current state does not allow it".to_owned()),
             Reception::Missing { .. } => Err(ResidentError::InvalidEvent(

@@ -4,14 +4,25 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomVersionId, ServerName, se
 use serde_json::{Value, json};
 
 use super::*;
-use crate::rooms::{
-    RoomError,
-    creation::{InitialState, NewRoom, Preset},
-    testing::{RoomsFixture, content},
+use crate::{
+    rooms::{
+        RoomError,
+        creation::{InitialState, NewRoom, Preset},
+        receiving::testing::two_servers,
+        testing::{RoomsFixture, content},
+    },
+    storage::{Direction, Read, tables::OUTBOX},
 };
 
 fn there() -> &'static ServerName {
     server_name!("elsewhere.org")
+}
+
+fn resident_of(rooms: &RoomsFixture) -> Resident {
+    let memberships = Memberships::new(rooms.appender.clone(), rooms.profiles.clone());
+    let acls = ServerAcls::new(rooms.index.clone(), rooms.events.clone(), rooms.states.clone());
+    let servers = RoomServers::new(rooms.storage.clone());
+    Resident::new(rooms.appender.clone(), memberships, acls, servers)
 }
 
 struct World {
@@ -24,10 +35,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let rooms = RoomsFixture::new();
-        let memberships = Memberships::new(rooms.appender.clone(), rooms.profiles.clone());
-        let acls = ServerAcls::new(rooms.index.clone(), rooms.events.clone(), rooms.states.clone());
-        let servers = RoomServers::new(rooms.storage.clone());
-        let resident = Resident::new(rooms.appender.clone(), memberships, acls, servers);
+        let resident = resident_of(&rooms);
         let bob = OwnedUserId::try_from("@bob:elsewhere.org").unwrap();
         Self { rooms, resident, alice: RoomsFixture::user("alice"), bob }
     }
@@ -218,4 +226,50 @@ fn restricted_rooms_say_why_they_do_not_let_in() {
     let room = world.room(RoomVersionId::V8, &rules("!unknown:elsewhere.org"));
     let refused = world.join_template(&room).unwrap_err();
     assert!(matches!(refused, ResidentError::Room(RoomError::CannotAuthoriseJoin)), "{refused}");
+}
+
+/// The numbers of the events that wait to be sent to other servers.
+fn outbox(rooms: &RoomsFixture) -> Vec<OwnedEventId> {
+    let rows = rooms.storage.scan(&OUTBOX, &OUTBOX.all(), Direction::Forward);
+    rows.map(|row| rooms.storage.event_id(row.unwrap().1).unwrap()).collect()
+}
+
+#[test]
+fn who_was_refused_is_refused_again() {
+    let (one, two, room) = two_servers(&RoomVersionId::V11);
+    let resident = resident_of(&one.rooms);
+    let (alice, mallory) = (one.user("alice"), two.user("mallory"));
+    one.rooms.set_membership(&room, &alice, &mallory, "ban").unwrap();
+    let member = (&*mallory, "m.room.member", Some(mallory.as_str()));
+    let rejected = two.build_on(&one, &room, member, &json!({"membership": "join"}));
+    // And one that only the room's current state refuses.
+    let before = one.rooms.timeline(&room);
+    let unbanned = before.iter().rfind(|event| event.event_type() != "m.room.member").unwrap();
+    let state = one.state_before(before.last().unwrap().event_id());
+    let soft_failed = two.build(&one, &[unbanned], &state, member, &json!({"membership": "join"}));
+    let sent = outbox(&one.rooms).len();
+    for join in [rejected, soft_failed] {
+        for _ in 0..3 {
+            let refused = resident.admit(join.clone()).unwrap_err();
+            assert!(matches!(refused, ResidentError::Refused(_)), "{refused}");
+        }
+    }
+    assert_eq!(outbox(&one.rooms).len(), sent, "and is not passed on");
+}
+
+#[test]
+fn what_was_handed_over_is_passed_on_with_the_event_itself() {
+    let (one, two, room) = two_servers(&RoomVersionId::V11);
+    let resident = resident_of(&one.rooms);
+    let carol = two.user("carol");
+    let member = (&*carol, "m.room.member", Some(carol.as_str()));
+    let join = two.build_on(&one, &room, member, &json!({"membership": "join"}));
+    let before = outbox(&one.rooms);
+    resident.admit(join.clone()).unwrap();
+    resident.admit(join.clone()).unwrap();
+    let after = outbox(&one.rooms);
+    assert_eq!(after.strip_prefix(&*before).unwrap(), [join.event_id()]);
+    // Its number is the event's position: both are of one transaction.
+    let position = one.stored(join.event_id()).unwrap().meta.position;
+    assert!(one.rooms.storage.get(&OUTBOX, &position).unwrap().is_some());
 }
