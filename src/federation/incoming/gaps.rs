@@ -72,7 +72,6 @@ impl Inner {
         event: Event,
         rules: &RoomVersionRules,
     ) -> Result<Filled, IncomingError> {
-        let _place = self.filling.acquire().await.map_err(|_| IncomingError::GivenUp)?;
         let room_id = event.room_id().to_owned();
         let wanted = event.event_id().to_owned();
         let (pushed_by, pushed) = (origin.to_owned(), event.clone());
@@ -288,7 +287,9 @@ impl Filling<'_> {
             };
             ids.state.truncate(limits::INBOUND_STATE_EVENTS_MAX);
             ids.auth_chain.truncate(limits::INBOUND_STATE_EVENTS_MAX);
-            self.fetch_state(&server, event_id, &ids.state, &ids.auth_chain).await?;
+            if !self.fetch_state(&server, event_id, &ids.state, &ids.auth_chain).await? {
+                continue;
+            }
             let Some(event) = self.pending.get(event_id).cloned() else { return Ok(true) };
             let (received, known) = (event.clone(), ids.state);
             let reception = inner.work(move |inner| {
@@ -311,14 +312,15 @@ impl Filling<'_> {
     }
 
     /// Fetches those events of a state and its auth chain that are not known: one by one if they are few,
-    /// otherwise all at once.
+    /// otherwise all at once. False if the server could not be asked for all of them: against a part of the state
+    /// the event would be rejected for good.
     pub(super) async fn fetch_state(
         &mut self,
         server: &ServerName,
         event_id: &OwnedEventId,
         state: &[OwnedEventId],
         auth_chain: &[OwnedEventId],
-    ) -> Result<(), IncomingError> {
+    ) -> Result<bool, IncomingError> {
         // The event's own auth events need not be in the state.
         let own = self.pending.get(event_id).map(|event| event.auth_events().to_vec()).unwrap_or_default();
         let named: BTreeSet<OwnedEventId> = state.iter().chain(auth_chain).chain(&own).cloned().collect();
@@ -333,18 +335,26 @@ impl Filling<'_> {
         });
         let wanted = unknown.await?;
         let inner = self.inner;
-        let pdus = if wanted.len() > limits::INBOUND_SINGLE_EVENTS_MAX {
-            match inner.remote.state(server, self.room_id, event_id).await {
-                Ok(pdus) => pdus,
-                Err(error) => {
-                    self.note(error);
-                    return Ok(());
-                }
+        if wanted.len() <= limits::INBOUND_SINGLE_EVENTS_MAX {
+            let (pdus, outage) = fetch_singly(inner, server, wanted).await;
+            let is_whole = outage.is_none();
+            if let Some(error) = outage {
+                self.note(error);
             }
-        } else {
-            fetch_singly(inner, server, wanted).await
-        };
-        self.keep_outliers(pdus).await
+            self.keep_outliers(pdus).await?;
+            return Ok(is_whole);
+        }
+        let _place = inner.whole_states.acquire().await.map_err(|_| IncomingError::GivenUp)?;
+        match inner.remote.state(server, self.room_id, event_id).await {
+            Ok(pdus) => {
+                self.keep_outliers(pdus).await?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.note(error);
+                Ok(false)
+            }
+        }
     }
 
     /// Verifies events and keeps them as outliers.
@@ -403,13 +413,15 @@ impl Filling<'_> {
     }
 }
 
-/// Fetches events by their ids, a few at a time. Those that can't be had are left out.
+/// Fetches events by their ids, a few at a time. Those that the server does not have are left out; the error says
+/// that it could not be asked for some.
 async fn fetch_singly(
     inner: &Arc<Inner>,
     server: &ServerName,
     wanted: BTreeSet<OwnedEventId>,
-) -> Vec<Box<RawValue>> {
+) -> (Vec<Box<RawValue>>, Option<NoAnswer>) {
     let mut found = Vec::with_capacity(wanted.len());
+    let mut outage = None;
     let mut asking = JoinSet::new();
     let mut wanted = wanted.into_iter();
     loop {
@@ -421,8 +433,9 @@ async fn fetch_singly(
         }
         match asking.join_next().await {
             Some(Ok(Ok(pdu))) => found.push(pdu),
+            Some(Ok(Err(error))) if error.is_outage => outage = Some(error),
             Some(Ok(Err(_)) | Err(_)) => {}
-            None => return found,
+            None => return (found, outage),
         }
     }
 }

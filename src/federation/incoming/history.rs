@@ -49,7 +49,7 @@ impl Inner {
         let room = room_id.to_owned();
         let Some(before) = self.work(move |inner| inner.history_end(&room)).await? else { return Ok(false) };
         let _turn = self.history_turns.enter(room_id).await;
-        let _place = self.filling.acquire().await.map_err(|_| IncomingError::GivenUp)?;
+        let _place = self.history_places.acquire().await.map_err(|_| IncomingError::GivenUp)?;
         let room = room_id.to_owned();
         let Some(end) = self.work(move |inner| inner.history_end(&room)).await? else { return Ok(true) };
         if end.oldest != before.oldest {
@@ -147,7 +147,9 @@ impl Filling<'_> {
         };
         ids.state.truncate(limits::INBOUND_STATE_EVENTS_MAX);
         ids.auth_chain.truncate(limits::INBOUND_STATE_EVENTS_MAX);
-        self.fetch_state(server, event_id, &ids.state, &ids.auth_chain).await?;
+        if !self.fetch_state(server, event_id, &ids.state, &ids.auth_chain).await? {
+            return Ok(None);
+        }
         // What could not be had, or is allowed by nothing, is no part of the state.
         inner.work(move |inner| inner.received.known_outliers(ids.state)).await.map(Some)
     }

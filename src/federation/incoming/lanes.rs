@@ -78,8 +78,11 @@ impl Inner {
         let room = room_id.clone();
         let row = self.work(move |inner| Ok(inner.queue.get(&room, number)?)).await?;
         let Some(row) = row else { return Ok(()) };
+        let age_max_ms = u64::try_from(limits::INBOUND_RETRY_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
         for pause in limits::INBOUND_RETRY_PAUSES.iter().copied().map(Some).chain([None]) {
-            match (self.work_on(lane, &row).await?, pause) {
+            let worked = self.work_on(lane, &row).await?;
+            let is_old = self.clock.now_ms().saturating_sub(row.arrived_ms) > age_max_ms;
+            match (worked, pause.filter(|_| !is_old)) {
                 (Worked::Done, _) => break,
                 (Worked::Unreachable(why), Some(pause)) => {
                     tracing::debug!(room = %room_id, %origin, "trying again in {pause:?}: {why}");
@@ -88,6 +91,7 @@ impl Inner {
                 (Worked::Unreachable(why), None) => {
                     // What follows it later makes this server ask for it again.
                     tracing::info!(room = %room_id, %origin, "a received event is given up: {why}");
+                    break;
                 }
             }
         }
@@ -127,6 +131,8 @@ impl Inner {
                 return Ok(Worked::Done);
             }
         }
+        // Waited for before the time begins, which is for other servers.
+        let _place = self.filling.enter(origin).await.ok_or(IncomingError::GivenUp)?;
         let filled = tokio::time::timeout(limits::INBOUND_FILL_TIME_MAX, self.fill(origin, event, &rules));
         match filled.await {
             Ok(Ok(Filled::Done)) => Ok(Worked::Done),

@@ -21,6 +21,18 @@ pub const INBOUND_WORKING_MAX: usize = 4;
 /// Gaps that are filled at a time; each may hold [`INBOUND_ANCESTORS_MAX`] events.
 pub const INBOUND_FILLING_MAX: usize = 16;
 
+/// Of these, how many are of what one server sends: a server that answers slowly must not keep all others waiting.
+pub const INBOUND_FILLING_SERVER_MAX: usize = 4;
+
+/// Servers whose places are remembered before those that none is taken of are forgotten.
+pub const INBOUND_FILLING_SERVERS_REMEMBERED: usize = 64;
+
+/// Pages of history that are fetched at a time, for readers who wait.
+pub const HISTORIES_MAX: usize = 4;
+
+/// Whole states that are fetched at a time: each may have [`INBOUND_STATE_BYTES_MAX`] in memory.
+pub const INBOUND_WHOLE_STATES_MAX: usize = 1;
+
 /// Time for filling one gap, all questions included.
 pub const INBOUND_FILL_TIME_MAX: Duration = Duration::from_secs(120);
 
@@ -28,6 +40,10 @@ pub const INBOUND_FILL_TIME_MAX: Duration = Duration::from_secs(120);
 /// joined just then. Only what the same server sends of the same room waits meanwhile.
 pub const INBOUND_RETRY_PAUSES: [Duration; 3] =
     [Duration::from_secs(2), Duration::from_secs(15), Duration::from_secs(60)];
+
+/// How long after its arrival an event is tried again with pauses between. Without that, each event of a lane would
+/// wait anew, and what one room lacks would fill its sender's part of the queue for all rooms.
+pub const INBOUND_RETRY_AGE_MAX: Duration = Duration::from_secs(600);
 
 /// Servers that are asked for what an event lacks.
 pub const INBOUND_SERVERS_ASKED_MAX: usize = 4;

@@ -11,6 +11,7 @@ mod history;
 mod lanes;
 pub mod limits;
 mod other_servers;
+mod places;
 mod queue;
 mod remote;
 
@@ -24,7 +25,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
-use self::{lanes::Lanes, queue::Queue};
+use self::{lanes::Lanes, places::FillingPlaces, queue::Queue};
 use super::turns::RoomTurns;
 use crate::{
     matrix::event::Event,
@@ -57,7 +58,11 @@ struct Inner {
     /// Rooms whose history is being fetched.
     history_turns: RoomTurns,
     /// Places for filling gaps: each holds events in memory while it waits for other servers.
-    filling: Semaphore,
+    filling: FillingPlaces,
+    /// Places for fetching history.
+    history_places: Semaphore,
+    /// Places for fetching whole states, which are held in memory.
+    whole_states: Semaphore,
 }
 
 impl std::fmt::Debug for IncomingPdus {
@@ -111,7 +116,9 @@ impl IncomingPdus {
             lanes: Lanes::default(),
             working: Semaphore::new(limits::INBOUND_WORKING_MAX),
             history_turns: RoomTurns::default(),
-            filling: Semaphore::new(limits::INBOUND_FILLING_MAX),
+            filling: FillingPlaces::default(),
+            history_places: Semaphore::new(limits::HISTORIES_MAX),
+            whole_states: Semaphore::new(limits::INBOUND_WHOLE_STATES_MAX),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -22,7 +22,7 @@ use crate::{
         receiving::testing::{Server, two_servers},
         testing::RoomsFixture,
     },
-    users::Clock,
+    users::{Clock, ManualClock},
 };
 
 const V11: RoomVersionId = RoomVersionId::V11;
@@ -33,6 +33,9 @@ struct Other {
     asked: AtomicUsize,
     /// Has nothing of what its events lack.
     is_hostile: bool,
+    /// Gives no single events. Minutes pass until that is known.
+    is_out: AtomicBool,
+    time: ManualClock,
 }
 
 impl Other {
@@ -145,6 +148,11 @@ impl RemoteEvents for Other {
     ) -> BoxedAnswer<'a, Answer<Box<RawValue>>> {
         Box::pin(async move {
             self.ask();
+            if self.is_out.load(Ordering::SeqCst) {
+                let minutes = limits::INBOUND_RETRY_AGE_MAX + std::time::Duration::from_secs(60);
+                self.time.advance_ms(u64::try_from(minutes.as_millis()).unwrap());
+                return Err(NoAnswer { why: "out".to_owned(), is_outage: true });
+            }
             let stored = self.server.lock().unwrap().stored(event_id);
             stored.map(|stored| Self::pdu(&stored.event)).ok_or_else(|| none("not known"))
         })
@@ -184,6 +192,7 @@ struct Scene {
     received: ReceivedEvents,
     other: Arc<Other>,
     room: OwnedRoomId,
+    clock: Clock,
 }
 
 impl Scene {
@@ -194,16 +203,18 @@ impl Scene {
 
     fn with(change: impl FnOnce(&mut Other)) -> Self {
         let (one, two, room) = two_servers(&V11);
-        let mut other = Other { server: Mutex::new(one), asked: AtomicUsize::new(0), is_hostile: false };
+        let (clock, time) = Clock::manual(1);
+        let (asked, is_out) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let mut other = Other { server: Mutex::new(one), asked, is_hostile: false, is_out, time };
         change(&mut other);
-        Self { rooms: two.rooms, received: two.received, other: Arc::new(other), room }
+        Self { rooms: two.rooms, received: two.received, other: Arc::new(other), room, clock }
     }
 
     fn incoming(&self) -> IncomingPdus {
         let rooms = &self.rooms;
         let acls = ServerAcls::new(rooms.index.clone(), rooms.events.clone(), rooms.states.clone());
         let servers = RoomServers::new(rooms.storage.clone());
-        let (clock, _) = Clock::manual(1);
+        let clock = self.clock.clone();
         IncomingPdus::new(self.received.clone(), acls, servers, self.other.clone(), clock).unwrap()
     }
 
@@ -280,6 +291,29 @@ async fn a_gap_that_is_too_long_is_bridged_by_a_state() {
     assert!(scene.has(last) && !scene.has(&said[0]) && !scene.has(&topic));
     // However long the chain is that a server has prepared.
     assert!(scene.other.asked.load(Ordering::SeqCst) < 40);
+    assert_eq!(scene.rooms.state_content(&scene.room, "m.room.topic", ""), json!({"topic": "in the gap"}));
+}
+
+/// Otherwise the event would be taken in with a state that lacks what could not be fetched. As it is long ago that it
+/// came when that is known, it is given up without pauses: what else the server has sent of the room is waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_state_is_no_state() {
+    let scene = Scene::with(|other| other.is_out = AtomicBool::new(true));
+    {
+        let one = scene.other.server.lock().unwrap();
+        let content = json!({"topic": "in the gap"});
+        one.rooms.set_state(&scene.room, &one.user("alice"), "m.room.topic", "", content).unwrap();
+    }
+    let said = scene.say(limits::INBOUND_ANCESTORS_MAX + 30);
+    let incoming = scene.incoming();
+    let last = said.last().unwrap();
+    incoming.submit(origin(), vec![scene.pdu(last)]).await;
+    tokio::time::timeout(limits::INBOUND_RETRY_PAUSES[2], incoming.settled()).await.unwrap();
+    assert!(!scene.has(last));
+    scene.other.is_out.store(false, Ordering::SeqCst);
+    incoming.submit(origin(), vec![scene.pdu(last)]).await;
+    incoming.settled().await;
+    assert!(scene.has(last));
     assert_eq!(scene.rooms.state_content(&scene.room, "m.room.topic", ""), json!({"topic": "in the gap"}));
 }
 

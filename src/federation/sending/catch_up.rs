@@ -21,7 +21,7 @@ impl Sender {
         server: ShortServerId,
         delivered: u64,
     ) -> Result<Chosen, StorageError> {
-        self.queues.collect(server);
+        self.collect_anew(server)?;
         let mut oldest = BinaryHeap::<(u64, ShortEventId)>::new();
         let mut completes = true;
         let mut offer = |number: StreamPosition, event| {
@@ -48,6 +48,23 @@ impl Sender {
         let mut events = oldest.into_sorted_vec();
         events.dedup();
         Ok(Chosen { events, completes })
+    }
+
+    /// Keeps new events for a server from now on. Of those kept before, what the rooms have newest says as much, but
+    /// for rooms that the server has been made to leave meanwhile: those are noted.
+    fn collect_anew(&self, server: ShortServerId) -> Result<(), StorageError> {
+        // The outbox must not be pruned between the two steps.
+        let _housekeeping = self.housekeeping();
+        let events = self.queues.collect(server);
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.storage.write(|rows| {
+            for (number, event) in events {
+                Self::note_lost_room(rows, server, number, event)?;
+            }
+            Ok(())
+        })
     }
 
     /// Marks a server as behind: what waits for it goes from memory. Departures among it are noted, since the rooms

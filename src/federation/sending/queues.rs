@@ -404,12 +404,14 @@ impl Queues {
     }
 
     /// From now on, new events are kept for a server that is behind: what the rooms have now is about to be read.
-    pub(super) fn collect(&self, server: ShortServerId) {
+    /// Answers with those that were kept before, which are forgotten here.
+    pub(super) fn collect(&self, server: ShortServerId) -> Vec<(u64, ShortEventId)> {
         let mut inner = self.inner();
-        let Some(destination) = inner.servers.get_mut(&server) else { return };
+        let Some(destination) = inner.servers.get_mut(&server) else { return Vec::new() };
         destination.is_collecting = true;
-        let dropped = std::mem::take(&mut destination.events).len();
-        inner.events_waiting = inner.events_waiting.saturating_sub(dropped);
+        let events = Vec::from(std::mem::take(&mut destination.events));
+        inner.events_waiting = inner.events_waiting.saturating_sub(events.len());
+        events
     }
 
     /// Whether new events have been kept without a gap since [`collect`](Self::collect). If so, the server is

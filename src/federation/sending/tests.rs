@@ -285,6 +285,36 @@ async fn a_server_that_was_away_gets_the_newest_of_each_room() {
     scene.stop().await;
 }
 
+/// While a server is caught up, new events are kept for it; if that fails, they are dropped. A room that it was made
+/// to leave by one of them is not among its rooms any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_departure_during_an_attempt_to_catch_up_is_told() {
+    let scene = Scene::new();
+    scene.joins(&remote("a"));
+    scene.joins(&remote("b"));
+    let lost = scene.rooms.public_room(&scene.alice);
+    scene.rooms.join(&lost, &remote("a"));
+    scene.set_down("a.test", true);
+    for number in 0..limits::EVENTS_WAITING_MAX + 20 {
+        scene.say(&format!("number {number}"));
+    }
+    scene.until_said("b.test", &format!("number {}", limits::EVENTS_WAITING_MAX + 19)).await;
+    assert_eq!(scene.queues.totals().behind, 1);
+    let sender = &scene.queues.0;
+    let server = scene.rooms.storage.short_server_id(&OwnedServerName::try_from("a.test").unwrap());
+    let server = server.unwrap().unwrap();
+    let delivered = sender.destination_row(server).unwrap().delivered;
+    sender.choose_missed(server, delivered).unwrap();
+    let kick = scene.rooms.set_membership(&lost, &scene.alice, &remote("a"), "leave").unwrap();
+    scene.say("after it");
+    scene.until_said("b.test", "after it").await;
+    // The next attempt.
+    let chosen = sender.choose_missed(server, delivered).unwrap();
+    let kick = scene.rooms.storage.short_event_id(&kick).unwrap().unwrap();
+    assert!(chosen.events.iter().any(|(_, event)| *event == kick), "{:?}", chosen.events);
+    scene.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn typing_and_receipts_and_presence_are_told_and_device_lists_arrive() {
     let scene = Scene::new();

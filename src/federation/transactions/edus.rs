@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ruma::{
-    OwnedRoomId, RoomId, ServerName, UserId,
+    EventId, OwnedRoomId, RoomId, ServerName, UserId,
     api::federation::transactions::edu::{
         DirectDeviceContent, Edu, PresenceContent, ReceiptContent, ReceiptData, ReceiptMap, TypingContent,
     },
@@ -229,12 +229,24 @@ impl IncomingEdus {
         let now_ms = self.0.clock.now_ms();
         let at_ms = receipt.data.ts.map_or(now_ms, |ts| u64::from(ts.get())).min(now_ms);
         let thread = receipt.data.thread.as_str().unwrap_or_default();
-        if thread.len() > limits::ID_BYTES_MAX {
+        if thread.len() > limits::ID_BYTES_MAX || !self.is_thread(room, thread)? {
             return Ok(());
         }
         let row = ReceiptRow { user, kind: ReceiptKind::Read, event, key, at_ms, thread: thread.to_owned() };
         self.0.storage.write(|rows| Receipts::put(rows, room, &row))?;
         Ok(())
+    }
+}
+
+impl IncomingEdus {
+    /// Whether a room has a thread of this name: its root is known. Made-up ones would have a row each.
+    fn is_thread(&self, room: ShortRoomId, thread: &str) -> Result<bool, RoomError> {
+        if thread.is_empty() || thread == "main" {
+            return Ok(true);
+        }
+        let Ok(event_id) = <&EventId>::try_from(thread) else { return Ok(false) };
+        let Some(event) = self.0.storage.short_event_id(event_id)? else { return Ok(false) };
+        Ok(self.0.storage.get(&EVENT_META, &event)?.is_some_and(|meta| meta.room == room))
     }
 }
 

@@ -169,6 +169,11 @@ async fn receipts_are_of_members_for_events_of_the_room() {
         receipt(&scene.alice, said.as_str(), None),
         receipt(&user, said.as_str(), None),
         receipt(&user, said.as_str(), Some("main")),
+        receipt(&user, said.as_str(), Some(said.as_str())),
+        // Threads that are none would have a row each.
+        receipt(&user, said.as_str(), Some(foreign.as_str())),
+        receipt(&user, said.as_str(), Some("$unknown")),
+        receipt(&user, said.as_str(), Some("made up")),
     ];
     scene.send("1", 0, &edus).await.unwrap();
     let room = scene.rooms.short(&scene.room);
@@ -177,7 +182,7 @@ async fn receipts_are_of_members_for_events_of_the_room() {
     let rows = Receipts::since(storage, room, StreamPosition(0), until, ShortUserId(0)).unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row.user, row.at_ms, row.thread.as_str())).collect();
     let user = scene.short(&user);
-    assert_eq!(told, [(user, 5, ""), (user, 5, "main")]);
+    assert_eq!(told, [(user, 5, ""), (user, 5, "main"), (user, 5, said.as_str())]);
 }
 
 #[tokio::test]
