@@ -17,6 +17,7 @@ pub mod file_body;
 pub mod json;
 pub mod limits;
 mod media_errors;
+pub mod own_aliases;
 pub mod rate_limits;
 mod remote_errors;
 pub mod request;

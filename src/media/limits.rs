@@ -70,6 +70,10 @@ pub const THUMBNAIL_TIME_MAX: Duration = Duration::from_secs(20);
 /// decoder itself.
 pub const DECODE_BYTES_PER_PIXEL: u64 = 8;
 
+/// Bytes of memory for what an image file holds beside the image: colour profiles and texts are compressed, a
+/// thousandfold by who means harm, and unpacked while the head of the file is read. Real ones have some KiB.
+pub const IMAGE_METADATA_BYTES_MAX: u64 = 4 << 20;
+
 /// The longest side of an image of which a thumbnail is made, in pixels.
 pub const IMAGE_SIDE_MAX: u32 = 32_768;
 

@@ -41,7 +41,7 @@ pub enum UserError {
     /// User name and password don't fit together, or there is no such account.
     #[error("Wrong user name or password")]
     WrongCredentials,
-    /// The password is right, but another user's than the one who asks.
+    /// The password is said to be another user's than the one who asks.
     #[error("You may do this only with your own password")]
     OtherUser,
     /// The account was deactivated.

@@ -172,7 +172,8 @@ impl Sessions {
         Ok(Some(session))
     }
 
-    /// Whether the device is logged in now: for requests that wait, long after their token was looked at.
+    /// Whether the device is logged in now: for requests that wait, long after their token was looked at. Devices
+    /// for which an application service acts are not, as they have no token.
     pub fn is_logged_in(&self, user: ShortUserId, device_id: &DeviceId) -> Result<bool, StorageError> {
         self.inner.storage.contains(&tables::DEVICE_TOKENS, &(user, device_id.to_owned()))
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use ruma::{
-    OwnedUserId,
+    OwnedUserId, UserId,
     api::{
         client::uiaa::{AuthData, AuthFlow, AuthType, UiaaInfo, UserIdentifier},
         error::{ErrorKind, StandardErrorBody},
@@ -223,6 +223,11 @@ impl Uiaa {
                 let UserIdentifier::Matrix(identifier) = &auth.identifier else {
                     return wrong("This kind of identifier is not known here");
                 };
+                // Before the password is looked at: the attempt counts for the user who asks, and must tell nothing
+                // of another's password.
+                if !self.means(&identifier.user, operation) {
+                    return Err(UserError::OtherUser);
+                }
                 match self.accounts.check_password(&identifier.user, &auth.password) {
                     Ok(user) if Some(&user) == operation.user.as_ref() => Ok(None),
                     Ok(_) => Err(UserError::OtherUser),
@@ -239,6 +244,13 @@ impl Uiaa {
             (Stage::Dummy, AuthData::Dummy(_)) => Ok(None),
             _ => wrong("This does not fit the type of authentication"),
         }
+    }
+
+    /// Whether a client names the operation's user, by id or by local part.
+    fn means(&self, named: &str, operation: &Operation) -> bool {
+        let exactly = UserId::parse_with_server_name(named, self.accounts.server_name()).ok();
+        let meant = [exactly, self.accounts.meant_by(named)];
+        operation.user.is_some() && meant.contains(&operation.user)
     }
 
     fn begin(

@@ -61,8 +61,7 @@ pub(in crate::media) struct ImageFacts {
 pub(in crate::media) fn image_facts(path: &Path) -> Result<ImageFacts, MediaError> {
     let format = format_of(path)?;
     let content_type = content_type_of(format)?;
-    let reader = ImageReader::with_format(Bounded::open(path)?, format);
-    let (width, height) = reader.into_dimensions().map_err(refused)?;
+    let (width, height) = head_reader(path, format)?.into_dimensions().map_err(refused)?;
     Ok(ImageFacts { content_type, width, height })
 }
 
@@ -116,17 +115,37 @@ fn check_size(source: &Source<'_>, width: u32, height: u32) -> Result<(), MediaE
     if too_large { Err(MediaError::ImageTooLarge) } else { Ok(()) }
 }
 
+/// Bounds for decoding frames.
 fn bounds(source: &Source<'_>) -> Limits {
+    let bytes_max = source.pixels_max.saturating_mul(limits::DECODE_BYTES_PER_PIXEL);
+    Limits { max_alloc: Some(bytes_max), ..head_bounds() }
+}
+
+/// Bounds for the head of a file. A PNG's decoder holds to those that it was made with for all but frames.
+fn head_bounds() -> Limits {
     let mut bounds = Limits::default();
     bounds.max_image_width = Some(limits::IMAGE_SIDE_MAX);
     bounds.max_image_height = Some(limits::IMAGE_SIDE_MAX);
-    bounds.max_alloc = Some(source.pixels_max.saturating_mul(limits::DECODE_BYTES_PER_PIXEL));
+    bounds.max_alloc = Some(limits::IMAGE_METADATA_BYTES_MAX);
     bounds
 }
 
+/// Reads no more than the head of a file, within bounds.
+fn head_reader(path: &Path, format: ImageFormat) -> Result<ImageReader<Bounded>, MediaError> {
+    let mut reader = ImageReader::with_format(Bounded::open(path)?, format);
+    reader.limits(head_bounds());
+    Ok(reader)
+}
+
+fn png_decoder(path: &Path) -> Result<PngDecoder<Bounded>, MediaError> {
+    PngDecoder::with_limits(Bounded::open(path)?, head_bounds()).map_err(refused)
+}
+
 fn reader(source: &Source<'_>, format: ImageFormat) -> Result<ImageReader<Bounded>, MediaError> {
-    let mut reader = ImageReader::with_format(Bounded::open(source.path)?, format);
-    reader.limits(bounds(source));
+    let mut reader = head_reader(source.path, format)?;
+    if format != ImageFormat::Png {
+        reader.limits(bounds(source));
+    }
     Ok(reader)
 }
 
@@ -142,15 +161,16 @@ fn turned(orientation: Orientation, width: u32, height: u32) -> (u32, u32) {
 
 /// Whether the file has more than one frame.
 fn is_animated(source: &Source<'_>, format: ImageFormat) -> Result<bool, MediaError> {
-    let file = Bounded::open(source.path)?;
     Ok(match format {
         ImageFormat::Gif => {
-            let mut decoder = GifDecoder::new(file).map_err(refused)?;
+            let mut decoder = GifDecoder::new(Bounded::open(source.path)?).map_err(refused)?;
             decoder.set_limits(bounds(source)).map_err(refused)?;
             decoder.into_frames().take(2).flatten().count() > 1
         }
-        ImageFormat::WebP => WebPDecoder::new(file).map_err(refused)?.has_animation(),
-        ImageFormat::Png => PngDecoder::new(file).map_err(refused)?.is_apng().map_err(refused)?,
+        ImageFormat::WebP => {
+            WebPDecoder::new(Bounded::open(source.path)?).map_err(refused)?.has_animation()
+        }
+        ImageFormat::Png => png_decoder(source.path)?.is_apng().map_err(refused)?,
         _ => false,
     })
 }
@@ -204,16 +224,17 @@ fn animation(
     target: Target,
     size: (u32, u32),
 ) -> Result<Option<Vec<u8>>, MediaError> {
-    let file = Bounded::open(source.path)?;
+    let open = || Bounded::open(source.path);
     let frames = match format {
         ImageFormat::Gif => {
-            let mut decoder = GifDecoder::new(file).map_err(refused)?;
+            let mut decoder = GifDecoder::new(open()?).map_err(refused)?;
             decoder.set_limits(bounds(source)).map_err(refused)?;
             decoder.into_frames()
         }
-        ImageFormat::WebP => WebPDecoder::new(file).map_err(refused)?.into_frames(),
+        ImageFormat::WebP => WebPDecoder::new(open()?).map_err(refused)?.into_frames(),
         ImageFormat::Png => {
-            let decoder = PngDecoder::with_limits(file, bounds(source)).map_err(refused)?;
+            let mut decoder = png_decoder(source.path)?;
+            decoder.set_limits(bounds(source)).map_err(refused)?;
             decoder.apng().map_err(refused)?.into_frames()
         }
         _ => return Ok(None),

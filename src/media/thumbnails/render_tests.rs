@@ -139,3 +139,34 @@ fn photos_are_turned_as_the_camera_says() {
     let (small, ..) = image(thumbnail(&turned_by(6), 100, Method::Scale, false));
     assert_eq!((small.width(), small.height()), (120, 240));
 }
+
+/// A PNG with a colour profile of this many zero bytes, which are packed a thousandfold.
+fn with_profile(bytes: usize) -> Vec<u8> {
+    use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+    let mut png = Vec::new();
+    let mut encoder = PngEncoder::new(&mut png);
+    encoder.set_icc_profile(vec![0; bytes]).unwrap();
+    encoder.write_image(gradient(400, 400).as_raw(), 400, 400, ExtendedColorType::Rgb8).unwrap();
+    png
+}
+
+#[test]
+fn a_colour_profile_that_is_a_bomb_is_not_unpacked() {
+    let (honest, bomb) = (with_profile(2_000), with_profile(64 << 20));
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    let profile_bytes = |png: &[u8]| {
+        in_file(png, |source| {
+            // Every way in which the head of a file is read.
+            let of_head = head_reader(source.path, ImageFormat::Png).unwrap().into_decoder();
+            let of_image = reader(source, ImageFormat::Png).unwrap().into_decoder();
+            let of_frames = png_decoder(source.path).unwrap().icc_profile();
+            let of = |profile: image::ImageResult<Option<Vec<u8>>>| profile.unwrap().map(|it| it.len());
+            [of(of_head.unwrap().icc_profile()), of(of_image.unwrap().icc_profile()), of(of_frames)]
+        })
+    };
+    assert_eq!(profile_bytes(&honest), [Some(2_000); 3]);
+    assert_eq!(profile_bytes(&bomb), [None; 3]);
+    let facts = in_file(&bomb, |source| image_facts(source.path)).unwrap();
+    assert_eq!((facts.width, facts.height), (400, 400), "the image itself is as good as any");
+    image(thumbnail(&bomb, 96, Method::Crop, false));
+}

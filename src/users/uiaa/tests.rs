@@ -88,10 +88,14 @@ fn somebody_elses_password_proves_nothing() {
     setting.server.user("bob");
     let operation = setting.operation();
     let session = setting.begin(&operation, PASSWORD_FLOW);
-    let auth =
-        password("bob", PASSWORD, &session).map(|auth| serde_json::from_value::<AuthData>(auth).unwrap());
-    let refused = setting.uiaa.check(&operation, PASSWORD_FLOW, auth.as_ref());
-    assert!(matches!(refused, Err(UserError::OtherUser)), "{refused:?}");
+    // Right or wrong, the answer is the same: nobody guesses another's password here.
+    for (user, tried) in [("bob", PASSWORD), ("bob", "wrong one"), ("@bob:example.org", PASSWORD), ("eve", "x")] {
+        let auth =
+            password(user, tried, &session).map(|auth| serde_json::from_value::<AuthData>(auth).unwrap());
+        let refused = setting.uiaa.check(&operation, PASSWORD_FLOW, auth.as_ref());
+        assert!(matches!(refused, Err(UserError::OtherUser)), "{user}: {refused:?}");
+    }
+    assert_eq!(setting.check(&operation, PASSWORD_FLOW, password("ALICE", PASSWORD, &session)), None);
 }
 
 #[test]

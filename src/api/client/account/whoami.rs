@@ -7,7 +7,8 @@ use crate::api::{ApiResult, Requester, Ruma, RumaResponse};
 /// Tells user and device.
 pub async fn whoami(requester: Requester, _request: Ruma<Request>) -> ApiResult<Response> {
     let mut response = Response::new(requester.user_id, false);
-    response.device_id = Some(requester.device_id);
+    // An application service may act for a user without being any device.
+    response.device_id = Some(requester.device_id).filter(|device_id| !device_id.as_str().is_empty());
     Ok(RumaResponse(response))
 }
 

@@ -7,29 +7,28 @@ use ruma::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Ruma, RumaResponse, own_aliases::OwnAliases},
     federation::RemoteRooms,
-    rooms::Aliases,
 };
 
 /// The handler.
 pub async fn resolve(
-    State(aliases): State<Aliases>,
+    State(aliases): State<OwnAliases>,
     State(rooms): State<RemoteRooms>,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
-    let (room_id, servers) = resolve_alias(&rooms, aliases, request.room_alias).await?;
+    let (room_id, servers) = resolve_alias(&rooms, &aliases, request.room_alias).await?;
     Ok(RumaResponse(Response::new(room_id, servers)))
 }
 
 /// The room behind an alias, and servers that are in it.
 pub(in crate::api::client) async fn resolve_alias(
     rooms: &RemoteRooms,
-    aliases: Aliases,
+    aliases: &OwnAliases,
     alias: OwnedRoomAliasId,
 ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {
     if rooms.is_own_alias(&alias) {
-        return blocking::run(move || aliases.resolve(&alias)).await;
+        return aliases.resolve(alias).await;
     }
     Ok(rooms.resolve_alias(alias).await?)
 }

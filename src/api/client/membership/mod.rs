@@ -23,10 +23,9 @@ use ruma::{
 };
 
 use crate::{
-    api::{ApiError, client::alias::resolve::resolve_alias, routes::Routes},
+    api::{ApiError, client::alias::resolve::resolve_alias, own_aliases::OwnAliases, routes::Routes},
     federation::RemoteRooms,
     net::Action,
-    rooms::Aliases,
 };
 
 /// Adds the endpoints.
@@ -46,7 +45,7 @@ pub fn routes(routes: Routes) -> Routes {
 /// The room that a path names, by its id or by an alias, and servers that are in it.
 async fn named_room(
     rooms: &RemoteRooms,
-    aliases: Aliases,
+    aliases: &OwnAliases,
     room: OwnedRoomOrAliasId,
     mut via: Vec<OwnedServerName>,
 ) -> Result<(OwnedRoomId, Vec<OwnedServerName>), ApiError> {

@@ -9,9 +9,11 @@ use ruma::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, ApiState, MaybeRequester, Ruma, RumaResponse, blocking},
+    api::{
+        ApiError, ApiResult, ApiState, MaybeRequester, Ruma, RumaResponse, blocking, own_aliases::OwnAliases,
+    },
     federation::{RemoteRooms, RemoteSpaces},
-    rooms::{Aliases, RoomError, RoomSummaries, Spaces, limits},
+    rooms::{RoomError, RoomSummaries, Spaces, limits},
     storage::{ShortUserId, records::Membership},
 };
 
@@ -19,7 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Finding {
     spaces: Spaces,
-    aliases: Aliases,
+    aliases: OwnAliases,
     remote_rooms: RemoteRooms,
     remote_spaces: RemoteSpaces,
 }
@@ -28,7 +30,7 @@ impl FromRef<ApiState> for Finding {
     fn from_ref(state: &ApiState) -> Self {
         Self {
             spaces: state.rooms.spaces.clone(),
-            aliases: state.rooms.aliases.clone(),
+            aliases: OwnAliases::from_ref(state),
             remote_rooms: state.federation.remote_rooms.clone(),
             remote_spaces: state.federation.remote_spaces.clone(),
         }
@@ -76,8 +78,7 @@ impl Finding {
         }
         let alias = OwnedRoomAliasId::try_from(named.as_str()).map_err(|_| unknown())?;
         if self.remote_rooms.is_own_alias(&alias) {
-            let aliases = self.aliases.clone();
-            return blocking::run(move || aliases.resolve(&alias).map(|found| (found.0, Vec::new()))).await;
+            return self.aliases.resolve(alias).await.map(|found| (found.0, Vec::new()));
         }
         match user {
             Some(_) => Ok(self.remote_rooms.resolve_alias(alias).await?),

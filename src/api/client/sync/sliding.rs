@@ -62,6 +62,7 @@ pub async fn sliding(
     let start = Instant::now();
     let query = Query::parse(query.as_deref())?;
     body.check()?;
+    let has_session = requester.appservice.is_none();
     let viewer = Viewer {
         user: requester.user,
         user_id: requester.user_id,
@@ -83,7 +84,7 @@ pub async fn sliding(
         let (sessions, device_id) = (sessions.clone(), requester.device_id.clone());
         blocking::run(move || {
             // Who was logged out while waiting is told nothing more.
-            if !sessions.is_logged_in(user, &device_id)? {
+            if has_session && !sessions.is_logged_in(user, &device_id)? {
                 return Err(unknown_token());
             }
             Ok(sync.answer(&turn)?)

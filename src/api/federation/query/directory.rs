@@ -4,16 +4,13 @@
 use axum::extract::State;
 use ruma::api::federation::query::get_room_information::v1::{Request, Response};
 
-use crate::{
-    api::{ApiResult, RumaResponse, blocking, federation::Signed},
-    rooms::Aliases,
-};
+use crate::api::{ApiResult, RumaResponse, federation::Signed, own_aliases::OwnAliases};
 
 /// The handler.
 pub async fn directory(
-    State(aliases): State<Aliases>,
+    State(aliases): State<OwnAliases>,
     Signed { request, .. }: Signed<Request>,
 ) -> ApiResult<Response> {
-    let (room_id, servers) = blocking::run(move || aliases.resolve(&request.room_alias)).await?;
+    let (room_id, servers) = aliases.resolve(request.room_alias).await?;
     Ok(RumaResponse(Response::new(room_id, servers)))
 }
