@@ -31,6 +31,14 @@ impl FromRef<ApiState> for OwnAliases {
 }
 
 impl OwnAliases {
+    /// On a server without application services, for tests.
+    #[cfg(test)]
+    pub(crate) fn alone(aliases: Aliases) -> Self {
+        use crate::{appservices::AppserviceClient, net::outbound::Outbound, users::Appservices};
+        let client = AppserviceClient::new(Outbound::new(None, &[]).unwrap().trusted());
+        Self { aliases, queries: AppserviceQueries::new(Appservices::default(), client) }
+    }
+
     /// The room behind an alias, and servers through which it can be joined; 404 if there is none, also after the
     /// application services that the alias belongs to were asked.
     pub async fn resolve(&self, alias: OwnedRoomAliasId) -> Result<Found, ApiError> {

@@ -5,15 +5,16 @@
 //! this server for something. A slow or dead application service holds up nobody but itself.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::Method;
+use ruma::OwnedUserId;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 
@@ -40,6 +41,8 @@ pub struct Deliveries {
     /// That there is something to route.
     news: Arc<Notify>,
     wakers: Arc<Mutex<HashMap<u64, Waker>>>,
+    /// Places for asking for users.
+    asking: Arc<Semaphore>,
 }
 
 /// What one delivery waits for.
@@ -63,7 +66,17 @@ impl Deliveries {
         let transactions = Transactions { events, states, clock };
         let news = Arc::new(Notify::new());
         let queries = AppserviceQueries::new(appservices.clone(), client.clone());
-        Self { appservices, router, queues, client, queries, transactions, news, wakers: Arc::default() }
+        Self {
+            appservices,
+            router,
+            queues,
+            client,
+            queries,
+            transactions,
+            news,
+            wakers: Arc::default(),
+            asking: Arc::new(Semaphore::new(limits::USER_QUERIES_MAX)),
+        }
     }
 
     /// To be told whenever something may have happened, or the registrations have changed: looks at nothing itself.
@@ -72,6 +85,7 @@ impl Deliveries {
     }
 
     /// An application service has asked for something, so it is there: what waits for it is sent at once.
+    /// Blocks while the router is at work.
     pub fn is_alive(&self, appservice: &Appservice) {
         let Ok(numbers) = self.router.numbers() else { return };
         if let Some(number) = numbers.get(appservice.place()) {
@@ -103,7 +117,7 @@ impl Deliveries {
                 () = &mut stopping => break,
                 () = self.news.notified() => {}
                 changed = position.changed() => if changed.is_err() { break },
-                // Only the end of a delivery for one that is not registered any more.
+                // Only the end of a delivery for one that is not registered any more, or of a question.
                 Some(_) = tasks.join_next() => {}
             }
         }
@@ -118,10 +132,6 @@ impl Deliveries {
     ) -> Result<(), DeliveryError> {
         let router = self.router.clone();
         let (news, numbers) = blocking(move || Ok((router.route()?, router.numbers()?))).await?;
-        for user in &news.unknown_users {
-            // Whether they made the account or not: the event is theirs to see.
-            self.queries.may_make_user(user).await;
-        }
         let registered = self.appservices.current();
         let mut current = HashMap::new();
         for (service, number) in registered.all().iter().zip(&numbers) {
@@ -141,12 +151,33 @@ impl Deliveries {
             running.insert(*number, sender);
             tasks.spawn(self.clone().deliver(*number, receiver));
         }
-        for place in news.told {
-            if let Some(number) = numbers.get(place) {
-                self.waker(*number).queued.notify_one();
-            }
-        }
+        let concerned: Vec<_> = news.unknown_users.iter().flat_map(|user| registered.of_user(user)).collect();
+        let is_asked = |place: usize| concerned.iter().any(|service| service.place() == place);
+        let waker = |place: &usize| Some(self.waker(*numbers.get(*place)?));
+        let (asked, others): (Vec<_>, Vec<_>) = news.told.iter().partition(|place| is_asked(**place));
+        others.into_iter().filter_map(waker).for_each(|waker| waker.queued.notify_one());
+        let wakers = asked.into_iter().filter_map(waker).collect();
+        self.ask_for_users(news.unknown_users, wakers, tasks);
         Ok(())
+    }
+
+    /// Gives application services the chance to make users before they are told of what these are spoken to for. Goes on
+    /// beside the router: one that does not answer holds up nobody else's deliveries.
+    fn ask_for_users(&self, users: BTreeSet<OwnedUserId>, wakers: Vec<Waker>, tasks: &mut JoinSet<()>) {
+        if users.is_empty() {
+            return;
+        }
+        let place = self.asking.clone().try_acquire_owned().ok();
+        let queries = self.queries.clone();
+        tasks.spawn(async move {
+            if place.is_some() {
+                for user in &users {
+                    // Whether they made the account or not: the event is theirs to see.
+                    queries.may_make_user(user).await;
+                }
+            }
+            wakers.iter().for_each(|waker| waker.queued.notify_one());
+        });
     }
 
     /// Sends one queue, until its application service is not registered any more.

@@ -11,6 +11,10 @@ pub const TRANSACTION_TIME_MAX: Duration = Duration::from_secs(180);
 /// How long it may take for a ping or a query: a user waits.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Batches of unknown users that application services are asked for at the same time; with more, they are told of
+/// what happened without being asked first.
+pub const USER_QUERIES_MAX: usize = 16;
+
 /// Bytes of an answer that are read: answers to queries are small, lists of locations may be longer.
 pub const RESPONSE_BYTES_MAX: u64 = 1 << 20;
 

@@ -24,8 +24,15 @@ pub const UNREAD_KEPT_MAX: usize = 1_000;
 /// evaluated afresh when the memory of them is lost.
 pub const EVENTS_UNWRITTEN_MAX: u32 = 64;
 
-/// Users' rooms whose unread events are kept in memory.
+/// Users' rooms whose unread events are kept in memory, about.
 pub const UNREAD_CACHED_MAX: usize = 8_192;
+
+/// Bytes of them, all together: rooms that nobody reads have up to [`UNREAD_KEPT_MAX`] of 32 bytes each, and an
+/// account may be in thousands.
+pub const UNREAD_CACHED_BYTES_MAX: u64 = 8 << 20;
+
+/// Bytes that a room is counted with that has nothing unread.
+pub const UNREAD_ROOM_BYTES: usize = 256;
 
 /// Pushers that a user may have: one an application and device.
 pub const PUSHERS_PER_USER_MAX: usize = 64;

@@ -63,9 +63,10 @@ impl NewPusher {
     pub fn gateway(&self) -> Result<&str, PushError> {
         let url = self.data.get("url").and_then(Value::as_str);
         let url = url.ok_or(PushError::BadPusher("`data` has no `url`"))?;
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let path = rest.and_then(|rest| rest.split_once('/')).map(|(_, path)| path);
-        if path.is_none_or(|path| path.split('?').next() != Some("_matrix/push/v1/notify")) {
+        // As it is asked later on: what looks like a path may be a query.
+        let asked = url.parse::<http::Uri>().ok();
+        let asked = asked.filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")));
+        if asked.is_none_or(|uri| uri.path() != "/_matrix/push/v1/notify") {
             return Err(PushError::BadPusher("its URL does not lead to /_matrix/push/v1/notify"));
         }
         Ok(url)

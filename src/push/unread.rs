@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use ruma::{OwnedUserId, push::Ruleset};
 
 use super::{
@@ -83,7 +83,27 @@ pub struct UnreadCounts {
     cache: Arc<UnreadCache>,
 }
 
-type UnreadCache = Cache<(ShortUserId, ShortRoomId), Arc<Mutex<Counted>>>;
+type UnreadCache = Cache<(ShortUserId, ShortRoomId), Remembered, RememberedBytes>;
+
+/// A room's row with what it weighed when it was put into the cache: a weight there must not change.
+#[derive(Debug, Clone)]
+struct Remembered {
+    bytes: u64,
+    counted: Arc<Mutex<Counted>>,
+}
+
+#[derive(Clone)]
+struct RememberedBytes;
+
+impl Weighter<(ShortUserId, ShortRoomId), Remembered> for RememberedBytes {
+    fn weight(&self, _key: &(ShortUserId, ShortRoomId), remembered: &Remembered) -> u64 {
+        remembered.bytes
+    }
+}
+
+fn row_bytes(row: &UnreadRow) -> u64 {
+    (limits::UNREAD_ROOM_BYTES + row.events.capacity() * size_of::<UnreadEvent>()) as u64
+}
 
 /// A room's row, and how many events it has been moved on since it was written.
 #[derive(Debug)]
@@ -119,7 +139,8 @@ impl UnreadCounts {
     /// Over the sources.
     pub fn new(sources: UnreadSources) -> Self {
         let UnreadSources { storage, index, events, states, timelines, rules } = sources;
-        let cache = Arc::new(Cache::new(limits::UNREAD_CACHED_MAX));
+        let (items, bytes) = (limits::UNREAD_CACHED_MAX, limits::UNREAD_CACHED_BYTES_MAX);
+        let cache = Arc::new(Cache::with_weighter(items, bytes, RememberedBytes));
         Self { storage, index, events, states, timelines, rules, cache }
     }
 
@@ -134,8 +155,8 @@ impl UnreadCounts {
         let Some(joined) = membership.filter(|row| row.membership == Membership::Join) else {
             return Ok(RoomUnread::default());
         };
-        let counted = self.counted(viewer.user, room)?;
-        let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.remembered(viewer.user, room)?;
+        let mut counted = remembered.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.row.joined != joined.position {
             counted.row = self.fresh_row(room, joined.position)?;
         }
@@ -149,17 +170,26 @@ impl UnreadCounts {
             })?;
             counted.unwritten = 0;
         }
-        Ok(summed(&counted.row))
+        let unread = summed(&counted.row);
+        let needed = counted.row.events.len().saturating_mul(2);
+        counted.row.events.shrink_to(needed);
+        let bytes = row_bytes(&counted.row);
+        drop(counted);
+        if bytes != remembered.bytes {
+            self.cache.insert((viewer.user, room), Remembered { bytes, ..remembered });
+        }
+        Ok(unread)
     }
 
-    fn counted(&self, user: ShortUserId, room: ShortRoomId) -> Result<Arc<Mutex<Counted>>, StorageError> {
-        if let Some(counted) = self.cache.get(&(user, room)) {
-            return Ok(counted);
+    fn remembered(&self, user: ShortUserId, room: ShortRoomId) -> Result<Remembered, StorageError> {
+        if let Some(remembered) = self.cache.get(&(user, room)) {
+            return Ok(remembered);
         }
         let row = self.storage.get(&UNREAD, &(user, room))?.unwrap_or_default();
-        let counted = Arc::new(Mutex::new(Counted { row, unwritten: 0 }));
+        let bytes = row_bytes(&row);
+        let remembered = Remembered { bytes, counted: Arc::new(Mutex::new(Counted { row, unwritten: 0 })) };
         // Two that come at once must share one, or one would miss what the other has counted.
-        self.cache.get_or_insert_with(&(user, room), || Ok(counted))
+        self.cache.get_or_insert_with(&(user, room), || Ok(remembered))
     }
 
     /// Counting starts with the joining: what was before is no news for the user.

@@ -144,3 +144,20 @@ fn leaving_and_coming_back_starts_anew() {
     world.say("again");
     assert_eq!(world.main(), 1);
 }
+
+#[test]
+fn many_rooms_that_nobody_reads_take_bounded_memory() {
+    let world = world();
+    let room = world.server.rooms.short(&world.room);
+    for number in 0..40 {
+        world.say(&format!("message {number}"));
+    }
+    world.server.storage.durable_blocking().unwrap();
+    let position = world.server.storage.position();
+    let unread = &world.server.unread;
+    let empty = unread.cache.weight();
+    unread.of_room(&world.server.viewer(&world.bob), room, position).unwrap();
+    let of_events = 40 * size_of::<UnreadEvent>() as u64;
+    assert!(unread.cache.weight() >= empty + of_events, "what is remembered is weighed as it grows");
+    assert_eq!(unread.cache.capacity(), limits::UNREAD_CACHED_BYTES_MAX);
+}

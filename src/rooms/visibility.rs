@@ -280,7 +280,13 @@ impl RoomView<'_> {
     /// The viewer's own current member event: it is always told to the user whom it concerns, be it the
     /// refusal of an invite or a ban from a room never joined.
     pub fn own_member_event(&self) -> Result<Option<VisibleEvent>, RoomError> {
-        let Some(row) = self.row.filter(|row| !row.forgotten) else { return Ok(None) };
+        if self.row.is_some_and(|row| row.forgotten) { Ok(None) } else { self.last_own_member_event() }
+    }
+
+    /// The same of a room that the viewer may have forgotten: a device that was not there when the viewer left has to
+    /// learn of it all the same.
+    pub fn last_own_member_event(&self) -> Result<Option<VisibleEvent>, RoomError> {
+        let Some(row) = self.row else { return Ok(None) };
         let stored = self.visibility.events.get(row.event)?;
         Ok(stored.map(|stored| VisibleEvent { stored, membership: Some(row.membership) }))
     }

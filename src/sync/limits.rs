@@ -12,6 +12,10 @@ pub const TIMELINE_EVENTS_MAX: usize = 500;
 /// in a gap, which the client may fill, and not in a walk through the room's history.
 pub const TIMELINE_ROWS_SCANNED_MAX: usize = 2_000;
 
+/// Rows after the end of a span that are passed one by one before its end is sought: mostly there is none, or a few
+/// that came while the answer is made; but a room that was left long ago may have a hundred thousand.
+pub const TIMELINE_ROWS_PASSED_MAX: usize = 16;
+
 /// Own membership changes of one room that are told apart in one answer; more are taken as "left and came
 /// back", which sends the room afresh.
 pub const OWN_CHANGES_EXAMINED_MAX: usize = 16;

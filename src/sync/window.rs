@@ -11,7 +11,8 @@ use crate::{
     },
     state::tree::StateRoot,
     storage::{
-        Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey, tables::TIMELINE,
+        Direction, KeyRange, Read, ShortEventId, ShortRoomId, Storage, StreamPosition, TimelineKey,
+        tables::TIMELINE,
     },
 };
 
@@ -71,10 +72,37 @@ impl Windows {
         let room = view.room();
         let head = self.index.head(room)?;
         let mut found = Found::new(head.map_or(StateRoot::EMPTY, |head| StateRoot::from_bytes(head.state)));
-        let range = TIMELINE.prefix(&(room,));
-        for row in self.storage.scan(&TIMELINE, &range, Direction::Backward) {
+        let newest = TIMELINE.prefix(&(room,));
+        if let Some(later) = self.walk(view, &newest, span, limit, &is_wanted, &mut found)? {
+            let end = self.timelines.first_after(room, span.until, later)?;
+            if let Some(state) = self.history.at(room, end)? {
+                found.state_end = state;
+            }
+            let range = TIMELINE.between(&(room, TimelineKey(i64::MIN)), &(room, end));
+            self.walk(view, &range, span, limit, &is_wanted, &mut found)?;
+        }
+        self.finish(room, span, found)
+    }
+
+    /// Walks rows backward. Ends early, with where it is, when many come after the span's end.
+    fn walk(
+        &self,
+        view: &RoomView<'_>,
+        rows: &KeyRange,
+        span: Span,
+        limit: usize,
+        is_wanted: impl Fn(&Event) -> bool,
+        found: &mut Found,
+    ) -> Result<Option<TimelineKey>, RoomError> {
+        let room = view.room();
+        let mut passed = 0;
+        for row in self.storage.scan(&TIMELINE, rows, Direction::Backward) {
             let ((_, key), (short, position)) = row?;
             if position > span.until {
+                if passed >= limits::TIMELINE_ROWS_PASSED_MAX {
+                    return Ok(Some(key));
+                }
+                passed += 1;
                 found.state_end = self.history.before(room, key, short)?;
                 continue;
             }
@@ -95,7 +123,7 @@ impl Windows {
             found.before = Some(key);
             found.events.push(event);
         }
-        self.finish(room, span, found)
+        Ok(None)
     }
 
     fn shown(

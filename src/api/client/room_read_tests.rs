@@ -282,10 +282,9 @@ async fn a_taken_alias_is_a_conflict() {
     assert_eq!(refusal(create(name.clone()).await), (StatusCode::CONFLICT, ErrorKind::Unknown));
     assert_eq!(refusal(create(ruma::owned_room_alias_id!("#tea:example.com")).await), invalid());
     let request = client::alias::get_alias::v3::Request::new(name.clone());
-    let found = alias::resolve::resolve(State(aliases.clone()), State(remote_rooms(&room)), Ruma(request))
-        .await
-        .unwrap()
-        .0;
+    let own = crate::api::own_aliases::OwnAliases::alone(aliases.clone());
+    let found =
+        alias::resolve::resolve(State(own), State(remote_rooms(&room)), Ruma(request)).await.unwrap().0;
     assert_eq!((found.room_id, found.servers.len()), (room_id(&room), 1));
     let request = client::room::aliases::v3::Request::new(room_id(&room));
     let of_room =
@@ -298,6 +297,7 @@ async fn a_taken_alias_is_a_conflict() {
         alias::remove::remove(
             State(aliases.clone()),
             State(sender.clone()),
+            State(Sessions::new(room.storage.clone(), Clock::system())),
             requester(&room, user),
             Ruma(request),
         )

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::{membership, room, send};
 use crate::{
+    api::own_aliases::OwnAliases,
     config::RateLimits,
     federation::RemoteRooms,
     net::RateLimiter,
@@ -36,7 +37,7 @@ struct State {
     remote_rooms: RemoteRooms,
     sender: EventSender,
     presence: Presence,
-    aliases: Aliases,
+    aliases: OwnAliases,
 }
 
 macro_rules! from_ref {
@@ -48,7 +49,7 @@ macro_rules! from_ref {
         }
     )*};
 }
-from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Presence: presence, Aliases: aliases);
+from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Presence: presence, OwnAliases: aliases);
 
 struct Server {
     rooms: RoomsFixture,
@@ -114,7 +115,12 @@ impl Server {
             presence: Presence::off(),
             remote_rooms: RemoteRooms::alone(memberships.clone()),
             memberships,
-            aliases: Aliases::new(storage, visibility, permissions, server_name!("example.org").to_owned()),
+            aliases: OwnAliases::alone(Aliases::new(
+                storage,
+                visibility,
+                permissions,
+                server_name!("example.org").to_owned(),
+            )),
         };
         Self { rooms, router: router(state), tokens }
     }

@@ -117,8 +117,9 @@ fn check_size(source: &Source<'_>, width: u32, height: u32) -> Result<(), MediaE
 
 /// Bounds for decoding frames.
 fn bounds(source: &Source<'_>) -> Limits {
-    let bytes_max = source.pixels_max.saturating_mul(limits::DECODE_BYTES_PER_PIXEL);
-    Limits { max_alloc: Some(bytes_max), ..head_bounds() }
+    let mut bounds = head_bounds();
+    bounds.max_alloc = Some(source.pixels_max.saturating_mul(limits::DECODE_BYTES_PER_PIXEL));
+    bounds
 }
 
 /// Bounds for the head of a file. A PNG's decoder holds to those that it was made with for all but frames.
@@ -167,9 +168,7 @@ fn is_animated(source: &Source<'_>, format: ImageFormat) -> Result<bool, MediaEr
             decoder.set_limits(bounds(source)).map_err(refused)?;
             decoder.into_frames().take(2).flatten().count() > 1
         }
-        ImageFormat::WebP => {
-            WebPDecoder::new(Bounded::open(source.path)?).map_err(refused)?.has_animation()
-        }
+        ImageFormat::WebP => WebPDecoder::new(Bounded::open(source.path)?).map_err(refused)?.has_animation(),
         ImageFormat::Png => png_decoder(source.path)?.is_apng().map_err(refused)?,
         _ => false,
     })

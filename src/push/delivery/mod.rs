@@ -185,7 +185,14 @@ impl Inner {
     /// Looks for what is new, queues it, and answers which pushers have something to send.
     fn look(&self, scan: &mut Scan) -> Result<Vec<Pusher>, RoomError> {
         let changed_users = std::mem::take(&mut *lock(&self.news.changed_users));
-        let found = scan.look(&self.sources, &self.badges, &changed_users)?;
+        let found = match scan.look(&self.sources, &self.badges, &changed_users) {
+            Ok(found) => found,
+            Err(error) => {
+                // The next look is theirs.
+                lock(&self.news.changed_users).extend(changed_users);
+                return Err(error);
+            }
+        };
         if found.nobody_has_pushers {
             self.news.is_watched.store(false, Ordering::Release);
             // One that was set just now is seen all the same.

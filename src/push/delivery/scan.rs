@@ -22,6 +22,11 @@ use crate::{
 /// How far was looked, and what is remembered of who is to be told.
 pub(super) struct Scan {
     scanned: Option<StreamPosition>,
+    /// How far each user's own memberships were looked at, if not from where the first look began. A position is
+    /// published before it is told whom it concerns: a look in between passes it, and the user is named to the next.
+    memberships: HashMap<ShortUserId, StreamPosition>,
+    /// Where the first look began.
+    began: StreamPosition,
     written: StreamPosition,
     /// Changes of pushers that the users below know of.
     changes: Option<u64>,
@@ -34,6 +39,8 @@ impl Default for Scan {
     fn default() -> Self {
         Self {
             scanned: None,
+            memberships: HashMap::new(),
+            began: StreamPosition(0),
             written: StreamPosition(0),
             changes: None,
             users: HashMap::new(),
@@ -86,17 +93,25 @@ impl Scan {
             Some(scanned) => scanned,
             None => sources.storage.get(&PUSH_SCANNED, &())?.unwrap_or(until),
         };
+        if is_first {
+            self.began = since;
+        }
         let span = Span { since, until };
         let mut gathered = Gathered::default();
         for room in changed_rooms(sources, since)? {
             self.look_at_room(sources, badges, room, span, &mut gathered)?;
         }
+        let mut looked_at = Vec::new();
         for (user, user_id) in &self.users {
             if is_first || changed_users.contains(user) {
+                let since = self.memberships.get(user).copied().unwrap_or(self.began);
+                let span = Span { since, until };
                 look_at_memberships(sources, badges, &viewer(*user, user_id), span, &mut gathered)?;
+                looked_at.push(*user);
             }
         }
         self.write(sources, until, &gathered)?;
+        self.memberships.extend(looked_at.into_iter().map(|user| (user, until)));
         self.scanned = Some(until);
         if is_first {
             gathered.told.extend(self.users.keys().copied());
@@ -121,6 +136,7 @@ impl Scan {
             self.users.insert(user, sources.storage.user_id(user)?);
         }
         badges.keep_only(&self.users.keys().copied().collect());
+        self.memberships.retain(|user, _| self.users.contains_key(user));
         self.members.clear();
         self.changes = Some(changes);
         Ok(())
@@ -281,3 +297,7 @@ fn queue(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

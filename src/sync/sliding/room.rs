@@ -206,7 +206,7 @@ impl Look<'_> {
             return Ok(None);
         };
         // By this event clients know that the user is no longer there; it is the user's to see in any case.
-        let Some(own) = view.own_member_event()? else { return Ok(None) };
+        let Some(own) = view.last_own_member_event()? else { return Ok(None) };
         let own = self.write(&view, &own, EventForm::SYNC_STATE)?;
         if result.required_state.iter().all(|event| event.get() != own.get()) {
             result.required_state.push(own);

@@ -89,7 +89,9 @@ fn somebody_elses_password_proves_nothing() {
     let operation = setting.operation();
     let session = setting.begin(&operation, PASSWORD_FLOW);
     // Right or wrong, the answer is the same: nobody guesses another's password here.
-    for (user, tried) in [("bob", PASSWORD), ("bob", "wrong one"), ("@bob:example.org", PASSWORD), ("eve", "x")] {
+    for (user, tried) in
+        [("bob", PASSWORD), ("bob", "wrong one"), ("@bob:example.org", PASSWORD), ("eve", "x")]
+    {
         let auth =
             password(user, tried, &session).map(|auth| serde_json::from_value::<AuthData>(auth).unwrap());
         let refused = setting.uiaa.check(&operation, PASSWORD_FLOW, auth.as_ref());

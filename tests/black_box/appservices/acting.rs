@@ -127,3 +127,44 @@ fn it_tells_of_its_network() {
     assert_eq!(found, json!([{ "alias": "#irc_tea:localhost" }]));
     assert_eq!(alice.get("/_matrix/client/v3/thirdparty/user/irc?nick=bob").ok(), json!([]));
 }
+
+#[test]
+fn it_can_sync_as_its_users() {
+    let bridged = Bridged::start();
+    let (bot, ghost) = (bridged.bot(), bridged.ghost("irc_bob"));
+    assert!(bot.get(WHOAMI).ok().get("device_id").is_none(), "it is no device");
+    bot.put(&acting_for("/_matrix/client/v3/devices/BRIDGE", &ghost), json!({})).ok();
+    for query in ["timeout=0", "timeout=0&device_id=BRIDGE"] {
+        let answer = bot.get(&acting_for(&format!("/_matrix/client/v3/sync?{query}"), &ghost)).ok();
+        assert!(answer["next_batch"].is_string(), "{answer}");
+        let sliding = format!("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?{query}");
+        assert!(bot.post(&acting_for(&sliding, &ghost), json!({})).ok()["pos"].is_string());
+    }
+}
+
+#[test]
+fn it_is_asked_for_an_alias_that_is_not_there_yet() {
+    let bridged = Bridged::start();
+    let alice = bridged.server.register("alice");
+    let path = "/_matrix/client/v3/directory/room/%23irc_new%3Alocalhost";
+    bridged.bridge.answer(|_| (404, json!({ "errcode": "M_NOT_FOUND" })));
+    alice.get(path).error(404, "M_NOT_FOUND");
+    let asked = bridged.bridge.next();
+    assert_eq!(asked.path, "/_matrix/app/v1/rooms/%23irc_new%3Alocalhost");
+    alice.get("/_matrix/client/v3/directory/room/%23other%3Alocalhost").error(404, "M_NOT_FOUND");
+}
+
+#[test]
+fn nobody_else_removes_its_aliases() {
+    let bridged = Bridged::start();
+    let (bot, alice) = (bridged.bot(), bridged.server.register("alice"));
+    let create = json!({ "room_alias_name": "irc_tea", "preset": "public_chat" });
+    let room = bot.post("/_matrix/client/v3/createRoom", create).ok()["room_id"].clone();
+    let room = room.as_str().unwrap();
+    alice.post(&format!("/_matrix/client/v3/join/{room}"), json!({})).ok();
+    let levels = json!({ "users": { "@ircbot:localhost": 100, alice.user_id.as_str(): 100 } });
+    bot.put(&format!("/_matrix/client/v3/rooms/{room}/state/m.room.power_levels"), levels);
+    let alias = "/_matrix/client/v3/directory/room/%23irc_tea%3Alocalhost";
+    alice.delete(alias, None).error(400, "M_EXCLUSIVE");
+    bot.delete(alias, None).ok();
+}

@@ -8,7 +8,7 @@ use ruma::api::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, AppserviceToken, Ruma, RumaResponse},
+    api::{ApiError, ApiResult, AppserviceToken, Ruma, RumaResponse, blocking},
     appservices::{AppserviceError, AppserviceQueries, Deliveries},
     net::outbound::OutboundError,
 };
@@ -25,7 +25,11 @@ pub async fn ping(
     }
     let transaction_id = request.transaction_id.as_ref().map(|id| id.as_str());
     let took = queries.ping(&appservice.registration, transaction_id).await.map_err(refusal)?;
-    deliveries.is_alive(&appservice);
+    blocking::run(move || {
+        deliveries.is_alive(&appservice);
+        Ok::<_, ApiError>(())
+    })
+    .await?;
     Ok(RumaResponse(Response::new(took)))
 }
 

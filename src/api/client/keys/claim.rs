@@ -37,11 +37,12 @@ pub async fn claim(
         (user_id, wanted.collect())
     });
     let (here, elsewhere): (KeyClaims, KeyClaims) = claims.partition(|(user_id, _)| keys.is_local(user_id));
-    let mut claimed = blocking::run(move || keys.claim(&here)).await?;
     if elsewhere.values().map(BTreeMap::len).sum::<usize>() > KEY_CLAIMS_MAX {
         let max = format!("{KEY_CLAIMS_MAX} claims");
         return Err(UserError::TooLarge { what: "A request", max }.into());
     }
+    // After all that may refuse the request: keys that were claimed are gone.
+    let mut claimed = blocking::run(move || keys.claim(&here)).await?;
     let (from_elsewhere, failed) = remote.claim(elsewhere, time_max).await;
     claimed.extend(from_elsewhere);
     let failures = failed.iter().map(|server| (server.to_string(), json!({}))).collect();

@@ -2,7 +2,7 @@ use ruma::OwnedRoomId;
 use serde_json::{Value, json};
 
 use crate::{
-    rooms::{Mark, appender::Draft, testing::content},
+    rooms::{Mark, Memberships, appender::Draft, testing::content},
     storage::records::ReceiptKind,
     sync::testing::{SlidingClient, SyncFixture, names, people},
 };
@@ -341,4 +341,20 @@ fn ignored_users_are_not_shown() {
     server.ignore(&alice, &[]);
     let answer = client.sync(&server);
     assert!(answer["rooms"].get(invited.as_str()).is_some(), "the invite is there once Bob is not ignored");
+}
+
+#[test]
+fn a_room_that_was_left_and_forgotten_meanwhile_is_told_as_left() {
+    let (server, room) = shared();
+    let [_, bob, _] = people();
+    let mut client = SlidingClient::new(&server, &bob, all(1, [["m.room.member", "$ME"]]));
+    assert!(client.sync(&server)["rooms"][room.as_str()].is_object());
+    server.rooms.set_membership(&room, &bob, &bob, "leave").unwrap();
+    let memberships = Memberships::new(server.rooms.appender.clone(), server.rooms.profiles.clone());
+    memberships.forget(&bob, &room).unwrap();
+    let answer = client.sync(&server);
+    let told = &answer["rooms"][room.as_str()];
+    assert_eq!(told["required_state"][0]["content"]["membership"], "leave", "{answer}");
+    assert!(told["timeline"].as_array().is_none_or(Vec::is_empty), "nothing else of it is told");
+    assert!(client.sync(&server)["rooms"].as_object().unwrap().is_empty());
 }

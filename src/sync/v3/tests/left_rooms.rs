@@ -155,3 +155,28 @@ fn what_came_between_two_answers_is_not_lost_when_the_user_leaves_during_one() {
     let joined = changed.joined(user, rooms, until).unwrap();
     assert_eq!(joined, [server.rooms.short(&room)], "joined as of the answer's position");
 }
+
+#[test]
+fn what_came_long_after_the_leaving_is_passed_over() {
+    let server = SyncFixture::new();
+    let [alice, bob, _] = people();
+    let room = server.rooms.public_room(&alice);
+    server.rooms.join(&room, &bob);
+    server.rooms.say(&room, &alice, "seen");
+    let (_, token) = server.sync(&bob, None);
+    server.rooms.say(&room, &alice, "news");
+    server.rooms.set_membership(&room, &bob, &bob, "leave").unwrap();
+    let (at_once, _) = server.sync(&bob, Some(token));
+    // More than are passed one by one, with changes of the state among them.
+    for number in 0..crate::sync::limits::TIMELINE_ROWS_PASSED_MAX * 3 {
+        server.rooms.say(&room, &alice, "later");
+        server.rooms.set_state(&room, &alice, "m.room.topic", "", json!({ "topic": number })).unwrap();
+    }
+    let (later, _) = server.sync(&bob, Some(token));
+    assert_eq!(left(&later, &room), left(&at_once, &room));
+    let filter = json!({ "room": { "include_leave": true, "timeline": { "limit": 2 } } });
+    let (initial, _) = server.filtered(&bob, None, filter);
+    let left = left(&initial, &room);
+    assert_eq!(shown(&left["timeline"]), ["news", "m.room.member"]);
+    assert!(!shown(&left["state"]).contains(&"m.room.topic".to_owned()), "{left}");
+}
