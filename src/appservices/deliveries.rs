@@ -176,7 +176,9 @@ impl Deliveries {
                     queries.may_make_user(user).await;
                 }
             }
-            wakers.iter().for_each(|waker| waker.queued.notify_one());
+            for waker in &wakers {
+                waker.queued.notify_one();
+            }
         });
     }
 
