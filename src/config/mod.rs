@@ -278,7 +278,7 @@ options! {
         /// Rooms joined, per user.
         join: RateLimit = RateLimit::new(1.0, 20);
 
-        /// Invites sent, per user.
+        /// Invites sent, per user; and those of users of other servers, per user invited.
         invite: RateLimit = RateLimit::new(0.5, 20);
 
         /// Rooms created, per user.

@@ -56,6 +56,8 @@ pub enum Caller<'a> {
     User(&'a UserId),
     /// A client's address; IPv6 clients are told apart by their /64.
     Address(IpAddr),
+    /// A user to whom users of other servers do it, who are as many as their servers like.
+    Target(&'a UserId),
 }
 
 /// The action was refused, as the caller did it too often (errcode `M_LIMIT_EXCEEDED`, client-server
@@ -167,6 +169,7 @@ impl<C: Clock + Clone> Table<C> {
         match caller {
             Caller::User(user) => self.hasher.hash_one((0_u8, user.as_str())),
             Caller::Address(address) => self.hasher.hash_one((1_u8, client_prefix(address))),
+            Caller::Target(user) => self.hasher.hash_one((2_u8, user.as_str())),
         }
     }
 

@@ -65,3 +65,15 @@ fn settings_are_carried_over_to_a_successor_that_is_joined_through_another_serve
     join_via(&bob, successor, here);
     assert_eq!(bob.get(&tags(successor)).ok()["tags"], json!({ "m.favourite": { "order": 0.5 } }));
 }
+
+#[test]
+fn an_invite_of_a_third_servers_user_reaches_the_rooms_other_servers() {
+    let federation = Federation::of(3);
+    let (alice, bob, carol) =
+        (federation.register(0, "alice"), federation.register(1, "bob"), federation.register(2, "carol"));
+    let room = alice.create_room(json!({ "preset": "public_chat" }));
+    join_via(&carol, &room, &federation.server(0).name);
+    let since = carol.sync(None, "").next_batch().to_owned();
+    alice.moderate("invite", &room, &bob.user_id).ok();
+    carol.sync_until(&since, |sync| shown(sync, &room, &bob, "invite") == 1);
+}

@@ -177,3 +177,20 @@ fn a_knock_reaches_the_room_and_can_be_answered_or_taken_back() {
         assert_eq!(membership(&alice, &room, &bob.user_id), "join", "{version}");
     }
 }
+
+#[test]
+fn invites_from_elsewhere_are_limited_for_who_is_invited() {
+    let mut federation = Federation::pair();
+    let (alice, bob) = (federation.register(0, "alice"), federation.register(1, "bob"));
+    let server = federation.server_mut(1);
+    server.stop();
+    let limits = "rate_limits.invite = { per_second = 0.001, burst = 2 }\nrate_limits.enabled = true\n";
+    let config = std::fs::read_to_string(server.config_path()).unwrap();
+    std::fs::write(server.config_path(), config.replace("[rate_limits]\nenabled = false\n", limits)).unwrap();
+    server.restart();
+    let rooms = [(); 3].map(|()| alice.create_room(json!({ "preset": "private_chat" })));
+    alice.moderate("invite", &rooms[0], &bob.user_id).ok();
+    alice.moderate("invite", &rooms[1], &bob.user_id).ok();
+    alice.moderate("invite", &rooms[2], &bob.user_id).error(403, "M_FORBIDDEN");
+    alice.state(&rooms[2], "m.room.member", &bob.user_id).error(404, "M_NOT_FOUND");
+}
