@@ -14,11 +14,11 @@ use ruma::{
 };
 use serde::Deserialize;
 
-use super::{ApiError, blocking};
+use super::{ApiError, account_status, blocking};
 use crate::{
     net::ClientAddress,
     storage::ShortUserId,
-    users::{AccessToken, Appservice, Session, Sessions, appservices::ActingFor},
+    users::{AccessToken, Appservice, Session, Sessions, UserError, appservices::ActingFor},
 };
 
 /// The user and device that a request's access token stands for.
@@ -32,6 +32,8 @@ pub struct Requester {
     pub device_id: OwnedDeviceId,
     /// Whether the user administers this server.
     pub is_admin: bool,
+    /// Whether the user's account is suspended: what it may not do at all was refused before.
+    pub is_suspended: bool,
     /// The application service that makes the request for the user, if one does. Then the device id may be
     /// empty, for none.
     pub appservice: Option<Arc<Appservice>>,
@@ -80,12 +82,22 @@ where
         let Some(session) = find(&sessions, token).await? else {
             return Err(unknown_token());
         };
+        if sessions.has_expired(&session) {
+            return Err(UserError::AccessTokenExpired.into());
+        }
+        if session.is_locked && !account_status::is_allowed_while_locked(parts) {
+            return Err(UserError::Locked.into());
+        }
+        if session.is_suspended && !account_status::is_allowed_while_suspended(parts) {
+            return Err(UserError::Suspended.into());
+        }
         sessions.seen(&session, client_address(parts));
         let requester = Self {
             user_id: session.user_id.clone(),
             user: session.user,
             device_id: session.device_id.clone(),
             is_admin: session.is_admin,
+            is_suspended: session.is_suspended,
             appservice: None,
         };
         parts.extensions.insert(requester.clone());
@@ -115,6 +127,7 @@ async fn act(sessions: Sessions, appservice: Arc<Appservice>, parts: &Parts) -> 
             user: actor.user,
             device_id: actor.device_id,
             is_admin: actor.is_admin,
+            is_suspended: false,
             appservice: Some(appservice),
         })
     })
@@ -284,6 +297,7 @@ mod tests {
             user: alice.user,
             device_id: alice.device_id,
             is_admin: true,
+            is_suspended: false,
             appservice: None,
         };
         assert!(requester.must_be(&alice.user_id).is_ok());

@@ -5,6 +5,7 @@
 //! ([`blocking`]), and no answer to a request that may have written leaves before what was written is
 //! durable ([`durability`]). Nothing here knows tables.
 
+mod account_status;
 pub mod authentication;
 pub mod blocking;
 pub mod client;

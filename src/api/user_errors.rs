@@ -1,7 +1,9 @@
 //! What the user services refuse, as a status and an errcode.
 
 use http::StatusCode;
-use ruma::api::error::{ErrorKind, LimitExceededErrorData, WrongRoomKeysVersionErrorData};
+use ruma::api::error::{
+    ErrorKind, LimitExceededErrorData, UnknownTokenErrorData, WrongRoomKeysVersionErrorData,
+};
 
 use super::ApiError;
 use crate::users::UserError;
@@ -30,6 +32,13 @@ impl From<UserError> for ApiError {
             | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
             UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
             UserError::NotADeviceOf { .. } => (StatusCode::BAD_REQUEST, ErrorKind::UnknownDevice),
+            UserError::UnknownRefreshToken | UserError::AccessTokenExpired => {
+                let mut data = UnknownTokenErrorData::new();
+                data.soft_logout = true;
+                (StatusCode::UNAUTHORIZED, ErrorKind::UnknownToken(data))
+            }
+            UserError::Locked => (StatusCode::UNAUTHORIZED, ErrorKind::UserLocked),
+            UserError::Suspended => (StatusCode::FORBIDDEN, ErrorKind::UserSuspended),
             UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
             UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {
                 (StatusCode::NOT_FOUND, ErrorKind::NotFound)

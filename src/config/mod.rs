@@ -95,6 +95,10 @@ options! {
         /// The least number of characters that a new password must have.
         password_min_length: u64 = 8, within (1, 512);
 
+        /// How long an access token holds whose client can refresh it, in seconds. Those of clients that can't
+        /// hold until they are logged out.
+        access_token_lifetime_seconds: u64 = 3_600, within (60, 31_536_000);
+
         /// The folder with the registration files (`*.yaml`) of application services: bridges and bots. If it is
         /// not set: `registrations` beside the configuration file. Files that are added, changed or removed
         /// there take effect at once.

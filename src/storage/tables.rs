@@ -187,6 +187,12 @@ tables! {
     82 DEVICE_LIST_UPDATES in Users: ShortUserId => StreamPosition;
     /// The devices of other servers' users, as their servers told.
     83 REMOTE_DEVICE_LISTS in Users: ShortUserId => Json<RemoteDeviceList>;
+    /// Until when (milliseconds since 1970) each access token holds that does not hold for good, by its SHA-256.
+    85 TOKEN_EXPIRIES in Users: [u8; 32] => u64;
+    /// SHA-256 of each valid refresh token, and whose device it belongs to.
+    86 REFRESH_TOKENS in Users: [u8; 32] => (ShortUserId, OwnedDeviceId);
+    /// The refresh tokens of each device that has some.
+    87 DEVICE_REFRESH_TOKENS in Users: (ShortUserId, OwnedDeviceId) => Json<RefreshRecord>;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

@@ -128,7 +128,7 @@ impl Accounts {
     ) -> Result<Option<StartedSession>, UserError> {
         let password_hash =
             account.password.map(|password| self.passwords.hash_new(&password)).transpose()?;
-        let session = account.device.map(|device| device.prepare(user_id)).transpose()?;
+        let session = account.device.map(|device| self.sessions.prepare(device, user_id)).transpose()?;
         let now = self.clock.now();
         self.storage.write(|tx| {
             let user = tx.intern_user(user_id)?;
@@ -142,10 +142,14 @@ impl Accounts {
                 is_deactivated: false,
                 created_at: now,
                 appservice: account.appservice,
+                is_locked: false,
+                is_suspended: false,
+                is_erased: false,
+                user_type: None,
             };
             tx.put(&tables::ACCOUNTS, &user, &Json(record));
             if let Some(session) = &session {
-                sessions::begin(tx, user, session, now)?;
+                sessions::begin(tx, user, session)?;
             }
             Ok(())
         })?;

@@ -105,7 +105,11 @@ mod tests {
         let server = Fixture::new();
         let alice = server.user("alice");
         let name = Some("Phone".to_owned());
-        let phone = NewDevice { device_id: Some(device_id!("PHONE").to_owned()), display_name: name };
+        let phone = NewDevice {
+            device_id: Some(device_id!("PHONE").to_owned()),
+            display_name: name,
+            ..NewDevice::default()
+        };
         let session = server.sessions.start(&alice.user_id, phone).unwrap();
         let (user, devices) = (alice.user, &server.devices);
 

@@ -47,6 +47,18 @@ pub enum UserError {
     /// The account was deactivated.
     #[error("This account has been deactivated")]
     Deactivated,
+    /// An administrator has locked the account.
+    #[error("This account has been locked")]
+    Locked,
+    /// An administrator has suspended the account.
+    #[error("This account has been suspended")]
+    Suspended,
+    /// The access token has expired: it is to be refreshed, or the user logs in again.
+    #[error("The access token has expired")]
+    AccessTokenExpired,
+    /// A refresh token is unknown or was replaced.
+    #[error("The refresh token is not valid (any more)")]
+    UnknownRefreshToken,
     /// A login token is unknown, used or expired.
     #[error("The login token is not valid (any more)")]
     InvalidLoginToken,

@@ -27,6 +27,10 @@ pub const DEVICE_DISPLAY_NAME_BYTES_MAX: usize = 256;
 /// Devices that one request may delete.
 pub const DEVICES_DELETED_AT_ONCE_MAX: usize = 1_000;
 
+/// How long an access token holds whose client can refresh it, unless the operator says otherwise: each refresh is
+/// a write.
+pub const ACCESS_TOKEN_LIFETIME: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 /// Sessions in memory, about 250 bytes each: as many active devices cost no disk read per request.
 pub const SESSIONS_CACHED_MAX: usize = 4_096;
 

@@ -21,6 +21,9 @@ const SECRET_BYTES: usize = 32;
 /// What access tokens start with, so that scanners of logs and repositories find leaked ones.
 const ACCESS_TOKEN_PREFIX: &str = "cdt_";
 
+/// What refresh tokens start with, for the same reason.
+const REFRESH_TOKEN_PREFIX: &str = "cdr_";
+
 /// Random bytes from the operating system.
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], UserError> {
     let mut bytes = [0; N];
@@ -36,6 +39,11 @@ pub fn random_secret() -> Result<String, UserError> {
 /// A new access token.
 pub fn random_access_token() -> Result<String, UserError> {
     Ok(format!("{ACCESS_TOKEN_PREFIX}{}", random_secret()?))
+}
+
+/// A new refresh token.
+pub fn random_refresh_token() -> Result<String, UserError> {
+    Ok(format!("{REFRESH_TOKEN_PREFIX}{}", random_secret()?))
 }
 
 /// The hash under which a secret is kept.

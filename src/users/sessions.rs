@@ -4,7 +4,10 @@
 //! that are active: a bounded cache answers, and forgets what a log-out ends before the log-out is
 //! answered. The main type is [`Sessions`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use quick_cache::sync::Cache;
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
@@ -13,6 +16,7 @@ use super::{
     Appservice, Appservices, Clock, UserError, keys,
     last_seen::{LastSeen, SeenMark},
     limits,
+    refresh_tokens::{self, RefreshGrant},
     secrets::{self, SecretHash},
     to_device,
 };
@@ -31,6 +35,12 @@ pub struct Session {
     pub device_id: OwnedDeviceId,
     /// Whether the user administers this server.
     pub is_admin: bool,
+    /// Whether the account is locked: then the session can do nothing but end.
+    pub is_locked: bool,
+    /// Whether the account is suspended: then its user may read, and do little else.
+    pub is_suspended: bool,
+    /// Until when the access token holds, in milliseconds since 1970; `None` for good.
+    pub expires_at_ms: Option<u64>,
     pub(super) seen: SeenMark,
 }
 
@@ -41,24 +51,8 @@ pub struct NewDevice {
     pub device_id: Option<OwnedDeviceId>,
     /// The name of a new device.
     pub display_name: Option<String>,
-}
-
-impl NewDevice {
-    /// Chooses what is to be chosen, before the transaction.
-    pub(super) fn prepare(self, user_id: &UserId) -> Result<PreparedSession, UserError> {
-        let device_id = match self.device_id {
-            Some(id) if id.as_bytes().is_empty() => DeviceId::new(),
-            Some(id) if id.as_bytes().len() > limits::DEVICE_ID_BYTES_MAX => {
-                return Err(UserError::DeviceIdTooLong);
-            }
-            Some(id) => id,
-            None => DeviceId::new(),
-        };
-        let display_name = self.display_name.map(|name| cut(name, limits::DEVICE_DISPLAY_NAME_BYTES_MAX));
-        let access_token = secrets::random_access_token()?;
-        let started = StartedSession { user_id: user_id.to_owned(), device_id, access_token };
-        Ok(PreparedSession { started, display_name })
-    }
+    /// Whether the client can refresh its access token, so that it may be one that expires.
+    pub is_refreshable: bool,
 }
 
 /// Cuts a text to at most `bytes_max` bytes, between characters.
@@ -73,6 +67,9 @@ pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
 pub(super) struct PreparedSession {
     pub(super) started: StartedSession,
     display_name: Option<String>,
+    now: MilliSecondsSinceUnixEpoch,
+    /// Until when the access token holds, in milliseconds since 1970.
+    expires_at_ms: Option<u64>,
 }
 
 /// A session that has begun.
@@ -84,6 +81,8 @@ pub struct StartedSession {
     pub device_id: OwnedDeviceId,
     /// The secret that the client shows with its requests; it is kept nowhere else.
     pub access_token: String,
+    /// The other secret, for a client that can refresh its access token: that one expires then.
+    pub refresh: Option<RefreshGrant>,
 }
 
 impl std::fmt::Debug for StartedSession {
@@ -99,6 +98,7 @@ impl std::fmt::Debug for StartedSession {
 #[derive(Clone)]
 pub struct Sessions {
     inner: Arc<Inner>,
+    access_token_lifetime: Duration,
 }
 
 struct Inner {
@@ -125,7 +125,36 @@ impl Sessions {
         let last_seen = LastSeen::new(storage.clone());
         let appservices = Appservices::default();
         let inner = Inner { storage, cache, forgotten: Mutex::new(0), last_seen, clock, appservices };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), access_token_lifetime: limits::ACCESS_TOKEN_LIFETIME }
+    }
+
+    /// As `self`, with access tokens that hold so long where the client can refresh them.
+    #[must_use]
+    pub fn with_access_token_lifetime(self, access_token_lifetime: Duration) -> Self {
+        Self { access_token_lifetime, ..self }
+    }
+
+    /// Chooses what is to be chosen for a new session, before the transaction.
+    pub(super) fn prepare(&self, device: NewDevice, user_id: &UserId) -> Result<PreparedSession, UserError> {
+        let device_id = match device.device_id {
+            Some(id) if id.as_bytes().is_empty() => DeviceId::new(),
+            Some(id) if id.as_bytes().len() > limits::DEVICE_ID_BYTES_MAX => {
+                return Err(UserError::DeviceIdTooLong);
+            }
+            Some(id) => id,
+            None => DeviceId::new(),
+        };
+        let display_name = device.display_name.map(|name| cut(name, limits::DEVICE_DISPLAY_NAME_BYTES_MAX));
+        let access_token = secrets::random_access_token()?;
+        let refresh = device.is_refreshable.then(|| self.new_refresh_grant()).transpose()?;
+        let now = self.inner.clock.now();
+        let expires_at_ms = refresh.as_ref().map(|refresh| refresh.expires_at_ms(now));
+        let started = StartedSession { user_id: user_id.to_owned(), device_id, access_token, refresh };
+        Ok(PreparedSession { started, display_name, now, expires_at_ms })
+    }
+
+    pub(super) fn new_refresh_grant(&self) -> Result<RefreshGrant, UserError> {
+        RefreshGrant::new(self.access_token_lifetime)
     }
 
     /// The application services, whose tokens are no sessions but act for many users.
@@ -164,12 +193,19 @@ impl Sessions {
         let inner = &*self.inner;
         let forgotten_before = *inner.lock_forgotten();
         let Some(session) = inner.read(token)? else { return Ok(None) };
+        // Only a token's first use comes here without having been confirmed, so this costs one read.
+        self.confirm_refresh(&session, &token.0)?;
         let session = Arc::new(session);
         let forgotten = inner.lock_forgotten();
         if *forgotten == forgotten_before {
             inner.cache.insert(token.0, session.clone());
         }
         Ok(Some(session))
+    }
+
+    /// Whether the session's access token has expired: the client has to refresh it, or to log in again.
+    pub fn has_expired(&self, session: &Session) -> bool {
+        session.expires_at_ms.is_some_and(|end| end <= self.inner.clock.now_ms())
     }
 
     /// Whether the device is logged in now: for requests that wait, long after their token was looked at. Devices
@@ -186,8 +222,18 @@ impl Sessions {
     /// Logs a user in who has proved who they are. A device that was logged in before gets a new token in
     /// place of the old one.
     pub fn start(&self, user_id: &UserId, device: NewDevice) -> Result<StartedSession, UserError> {
-        let session = device.prepare(user_id)?;
-        let now = self.inner.clock.now();
+        self.start_until(user_id, device, None)
+    }
+
+    /// As [`Sessions::start`], with an access token that holds until the given time, in milliseconds since 1970.
+    pub fn start_until(
+        &self,
+        user_id: &UserId,
+        device: NewDevice,
+        expires_at_ms: Option<u64>,
+    ) -> Result<StartedSession, UserError> {
+        let mut session = self.prepare(device, user_id)?;
+        session.expires_at_ms = session.expires_at_ms.or(expires_at_ms);
         let replaced = self.inner.storage.write(|tx| {
             let unknown = || UserError::UnknownUser(user_id.to_owned());
             let user = tx.short_user_id(user_id)?.ok_or_else(unknown)?;
@@ -195,9 +241,9 @@ impl Sessions {
             if account.is_deactivated {
                 return Err(UserError::Deactivated);
             }
-            begin(tx, user, &session, now).map_err(UserError::from)
+            begin(tx, user, &session).map_err(UserError::from)
         })?;
-        self.forget(replaced.as_slice());
+        self.forget(&replaced);
         Ok(session.started)
     }
 
@@ -261,7 +307,17 @@ impl Inner {
         }
         let user_id = self.storage.user_id(user)?;
         let seen = SeenMark::default();
-        Ok(Some(Session { user_id, user, device_id, is_admin: account.is_admin, seen }))
+        let expires_at_ms = self.storage.get(&tables::TOKEN_EXPIRIES, &token.0)?;
+        Ok(Some(Session {
+            user_id,
+            user,
+            device_id,
+            is_admin: account.is_admin,
+            is_locked: account.is_locked,
+            is_suspended: account.is_suspended,
+            expires_at_ms,
+            seen,
+        }))
     }
 }
 
@@ -276,44 +332,72 @@ impl AccessToken {
     }
 }
 
-/// Begins a session in a transaction; answers the token that it replaces, if the device had one.
+/// Begins a session in a transaction; answers the access tokens that it replaces, if the device had some.
 pub(super) fn begin(
     tx: &mut Transaction<'_>,
     user: ShortUserId,
     session: &PreparedSession,
-    now: MilliSecondsSinceUnixEpoch,
-) -> Result<Option<SecretHash>, StorageError> {
-    let key = (user, session.started.device_id.clone());
-    let replaced = tx.get(&tables::DEVICE_TOKENS, &key)?;
-    if let Some(replaced) = &replaced {
-        tx.delete(&tables::ACCESS_TOKENS, replaced);
-    }
+) -> Result<Vec<SecretHash>, StorageError> {
+    let started = &session.started;
+    let key = (user, started.device_id.clone());
+    let replaced = end_tokens(tx, &key)?;
     if !tx.contains(&tables::DEVICES, &key)? {
-        let record = DeviceRecord { display_name: session.display_name.clone(), created_at: now };
+        let record = DeviceRecord { display_name: session.display_name.clone(), created_at: session.now };
         tx.put(&tables::DEVICES, &key, &Json(record));
     }
-    let hash = secrets::hash(&session.started.access_token);
-    tx.put(&tables::DEVICE_TOKENS, &key, &hash);
-    tx.put(&tables::ACCESS_TOKENS, &hash, &key);
+    put_access_token(tx, &key, secrets::hash(&started.access_token), session.expires_at_ms);
+    if let Some(refresh) = &started.refresh {
+        refresh_tokens::put(tx, &key, secrets::hash(&refresh.refresh_token), None);
+    }
     Ok(replaced)
 }
 
-/// Deletes a device with its session, in a transaction; answers its token.
+/// Makes a token the device's access token, in a transaction.
+pub(super) fn put_access_token(
+    tx: &mut Transaction<'_>,
+    key: &(ShortUserId, OwnedDeviceId),
+    token: SecretHash,
+    expires_at_ms: Option<u64>,
+) {
+    tx.put(&tables::DEVICE_TOKENS, key, &token);
+    tx.put(&tables::ACCESS_TOKENS, &token, key);
+    if let Some(end) = expires_at_ms {
+        tx.put(&tables::TOKEN_EXPIRIES, &token, &end);
+    }
+}
+
+/// Deletes an access token, in a transaction.
+pub(super) fn delete_access_token(tx: &mut Transaction<'_>, token: &SecretHash) {
+    tx.delete(&tables::ACCESS_TOKENS, token);
+    tx.delete(&tables::TOKEN_EXPIRIES, token);
+}
+
+/// Deletes all tokens of a device, in a transaction; answers the access tokens among them.
+fn end_tokens(
+    tx: &mut Transaction<'_>,
+    key: &(ShortUserId, OwnedDeviceId),
+) -> Result<Vec<SecretHash>, StorageError> {
+    let mut ended = refresh_tokens::end(tx, key)?;
+    ended.extend(tx.get(&tables::DEVICE_TOKENS, key)?);
+    for token in &ended {
+        delete_access_token(tx, token);
+    }
+    tx.delete(&tables::DEVICE_TOKENS, key);
+    Ok(ended)
+}
+
+/// Deletes a device with its session, in a transaction; answers its access tokens.
 fn end(
     tx: &mut Transaction<'_>,
     key: &(ShortUserId, OwnedDeviceId),
-) -> Result<Option<SecretHash>, StorageError> {
-    let hash = tx.get(&tables::DEVICE_TOKENS, key)?;
-    if let Some(hash) = &hash {
-        tx.delete(&tables::ACCESS_TOKENS, hash);
-        tx.delete(&tables::DEVICE_TOKENS, key);
-    }
+) -> Result<Vec<SecretHash>, StorageError> {
+    let ended = end_tokens(tx, key)?;
     keys::forget_device(tx, key.0, &key.1)?;
     to_device::drop_queue(tx, key.0, &key.1)?;
     tx.delete(&tables::DEVICES_LAST_SEEN, key);
     tx.delete(&tables::DEVICES, key);
     end_pushers(tx, key)?;
-    Ok(hash)
+    Ok(ended)
 }
 
 /// Deletes the pushers that a device's session has set: who is logged out is told nothing more. What they had

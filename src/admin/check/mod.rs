@@ -14,6 +14,7 @@ mod report;
 mod rooms;
 mod rows;
 mod servers;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -52,5 +53,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_memberships(&mut report, repair)?;
     checker.check_media(&mut report)?;
     checker.check_encryption(&mut report)?;
+    checker.check_sessions(&mut report)?;
     Ok(report)
 }

@@ -10,8 +10,9 @@ use crate::{
         Direction, Read, ShortEventId, ShortRoomId, StorageError, StreamPosition, TimelineKey, Transaction,
         records::Membership,
         tables::{
-            CHAIN_POSITIONS, EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, ROOM_CHANGES,
-            ROOM_HEADS, ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS, SHORT_IDS, STATE_NODES, TIMELINE,
+            ACCESS_TOKENS, CHAIN_POSITIONS, EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS,
+            MEMBERSHIPS, REFRESH_TOKENS, ROOM_CHANGES, ROOM_HEADS, ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS,
+            SHORT_IDS, STATE_NODES, TIMELINE,
         },
     },
 };
@@ -214,4 +215,18 @@ fn a_missing_place_of_an_auth_chain_is_found() {
     let (event, _) = row.unwrap().unwrap();
     scene.damage(|rows| rows.delete(&CHAIN_POSITIONS, &event));
     scene.finds("no place in the chain-cover index");
+}
+
+#[test]
+fn a_token_of_no_device_is_found() {
+    let scene = scene();
+    let user = scene.rooms.storage.write(|rows| rows.intern_user(&RoomsFixture::user("alice"))).unwrap();
+    let key = (user, "PHONE".into());
+    scene.damage(|rows| rows.put(&ACCESS_TOKENS, &[1; 32], &key));
+    scene.finds("a token names");
+    scene.damage(|rows| {
+        rows.delete(&ACCESS_TOKENS, &[1; 32]);
+        rows.put(&REFRESH_TOKENS, &[2; 32], &key);
+    });
+    scene.finds("a refresh token names");
 }

@@ -32,6 +32,7 @@ fn requester(room: &StoredRoom, user: &str) -> Requester {
         user: viewer.user,
         device_id: "DEVICE".into(),
         is_admin: false,
+        is_suspended: false,
         appservice: None,
     }
 }

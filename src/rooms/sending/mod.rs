@@ -74,6 +74,12 @@ impl EventSender {
         self.send_once(room_id, Draft::redaction(sender, target, reason), None, transaction)
     }
 
+    /// Whether the user has sent the event.
+    pub fn has_sent(&self, user: &UserId, event_id: &EventId) -> Result<bool, RoomError> {
+        let event = self.appender.events().by_id(event_id)?;
+        Ok(event.is_some_and(|stored| stored.event.sender() == user))
+    }
+
     fn send_once(
         &self,
         room_id: &RoomId,

@@ -16,7 +16,8 @@ use crate::{
 /// The services of users.
 pub(super) fn build(on: Foundation<'_>) -> Result<UserServices, StartError> {
     let (config, storage) = (on.config, on.storage);
-    let sessions = Sessions::new(storage.clone(), on.clock());
+    let lifetime = Duration::from_secs(config.access_token_lifetime_seconds);
+    let sessions = Sessions::new(storage.clone(), on.clock()).with_access_token_lifetime(lifetime);
     let passwords = Passwords::new(usize::try_from(config.password_min_length).unwrap_or(usize::MAX));
     let accounts = Accounts::new(storage.clone(), sessions.clone(), passwords, on.server_name(), on.clock());
     Ok(UserServices {

@@ -30,4 +30,4 @@ pub use remote_devices::{RemoteDevice, RemoteDeviceList};
 pub use reports::ReportRecord;
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};
-pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord};
+pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord, RefreshRecord};

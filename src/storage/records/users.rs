@@ -24,6 +24,18 @@ pub struct AccountRecord {
     /// The id of the application service that made it, for one of its users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appservice: Option<String>,
+    /// Whether an administrator has locked it: nothing can be done with it until it is unlocked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_locked: bool,
+    /// Whether an administrator has suspended it: its user may read, and do little else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_suspended: bool,
+    /// Whether the profile was erased when the account was deactivated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_erased: bool,
+    /// What kind of user it is, as administrators say: `bot` or `support`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_type: Option<String>,
 }
 
 /// A device of a user: one login.
@@ -33,6 +45,16 @@ pub struct DeviceRecord {
     pub display_name: Option<String>,
     /// When it first logged in.
     pub created_at: MilliSecondsSinceUnixEpoch,
+}
+
+/// The refresh tokens of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshRecord {
+    /// SHA-256 of the newest one, which came with the device's newest access token.
+    pub newest: [u8; 32],
+    /// SHA-256 of the access token and of the refresh token before the newest: they hold until one of the newest
+    /// is used, as the client may never have got them.
+    pub before: Option<([u8; 32], [u8; 32])>,
 }
 
 /// When and from where a device was last seen. Written rarely, so it may lag behind by some minutes.

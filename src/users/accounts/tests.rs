@@ -111,7 +111,8 @@ fn a_deactivated_account_keeps_its_name_and_nothing_else() {
     assert_eq!(server.accounts.local_user(&alice.user_id).unwrap(), None);
     assert!(!server.accounts.is_admin(&alice.user_id).unwrap());
     assert!(matches!(server.accounts.check_password("alice", PASSWORD), Err(UserError::WrongCredentials)));
-    let device = NewDevice { device_id: Some(device_id!("A").to_owned()), display_name: None };
+    let device =
+        NewDevice { device_id: Some(device_id!("A").to_owned()), display_name: None, ..NewDevice::default() };
     assert!(matches!(server.sessions.start(&alice.user_id, device), Err(UserError::Deactivated)));
     assert!(matches!(server.accounts.free_user_id("alice"), Err(UserError::UserInUse(_))));
     assert!(matches!(server.accounts.deactivate(&alice.user_id, false), Err(UserError::Deactivated)));

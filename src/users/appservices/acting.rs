@@ -175,7 +175,11 @@ mod tests {
     fn a_device_must_be_the_users() {
         let (server, irc) = server();
         let account = NewAccount {
-            device: Some(NewDevice { device_id: Some("BRIDGE".into()), display_name: None }),
+            device: Some(NewDevice {
+                device_id: Some("BRIDGE".into()),
+                display_name: None,
+                ..NewDevice::default()
+            }),
             ..NewAccount::default()
         };
         let (ghost, session) = server.accounts.register_for(&irc, "irc_bob", account).unwrap();

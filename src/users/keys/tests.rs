@@ -287,7 +287,11 @@ fn wrong_cross_signing_keys_are_refused() {
     let swapped = CrossSigningUpload { master: whole.self_signing.clone(), ..whole.clone() };
     assert!(matches!(refused(swapped), UserError::BadKeys(_)));
     let id = OwnedDeviceId::from(signer.master.public());
-    let device = crate::users::NewDevice { device_id: Some(id), display_name: None };
+    let device = crate::users::NewDevice {
+        device_id: Some(id),
+        display_name: None,
+        ..crate::users::NewDevice::default()
+    };
     server.sessions.start(&alice.user_id, device).unwrap();
     assert!(matches!(refused(whole), UserError::KeyIdInUse));
 }

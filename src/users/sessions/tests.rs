@@ -60,7 +60,7 @@ fn a_second_login_of_a_device_replaces_its_token_and_keeps_its_name() {
     let alice = server.user("alice");
     let login = |name: &str| {
         let device_id = Some(device_id!("PHONE").to_owned());
-        let device = NewDevice { device_id, display_name: Some(name.to_owned()) };
+        let device = NewDevice { device_id, display_name: Some(name.to_owned()), ..NewDevice::default() };
         server.sessions.start(&alice.user_id, device).unwrap()
     };
     let first = login("first name");
@@ -91,10 +91,11 @@ fn a_session_that_ended_while_it_was_read_is_not_cached() {
 fn long_ids_are_refused_and_long_names_are_cut() {
     let server = Fixture::new();
     let alice = server.user("alice");
-    let long = NewDevice { device_id: Some("x".repeat(256).into()), display_name: None };
+    let long =
+        NewDevice { device_id: Some("x".repeat(256).into()), display_name: None, ..NewDevice::default() };
     assert!(matches!(server.sessions.start(&alice.user_id, long), Err(UserError::DeviceIdTooLong)));
 
-    let wordy = NewDevice { device_id: None, display_name: Some("ä".repeat(200)) };
+    let wordy = NewDevice { device_id: None, display_name: Some("ä".repeat(200)), ..NewDevice::default() };
     let session = server.sessions.start(&alice.user_id, wordy).unwrap();
     let device = server.devices.get(alice.user, &session.device_id).unwrap();
     assert_eq!(device.display_name.unwrap(), "ä".repeat(128));

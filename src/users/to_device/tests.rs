@@ -50,7 +50,11 @@ fn a_repeated_request_sends_nothing_and_another_one_does() {
 fn a_star_means_all_devices() {
     let server = Fixture::new();
     let (alice, bob) = (server.user("alice"), server.user("bob"));
-    let phone = NewDevice { device_id: Some(device_id!("PHONE").to_owned()), display_name: None };
+    let phone = NewDevice {
+        device_id: Some(device_id!("PHONE").to_owned()),
+        display_name: None,
+        ..NewDevice::default()
+    };
     server.sessions.start(&bob.user_id, phone).unwrap();
     send(
         &server,

@@ -77,6 +77,7 @@ fn device(request: &Request) -> Option<NewDevice> {
     (!request.inhibit_login).then(|| NewDevice {
         device_id: request.device_id.clone(),
         display_name: request.initial_device_display_name.clone(),
+        is_refreshable: request.refresh_token,
     })
 }
 
@@ -85,6 +86,10 @@ fn response(user_id: OwnedUserId, session: Option<StartedSession>) -> Response {
     if let Some(session) = session {
         response.access_token = Some(session.access_token);
         response.device_id = Some(session.device_id);
+        if let Some(refresh) = session.refresh {
+            response.refresh_token = Some(refresh.refresh_token);
+            response.expires_in = Some(refresh.expires_in);
+        }
     }
     response
 }

@@ -5,8 +5,9 @@ use ruma::api::client::redact::redact_event::v3::{Request, Response};
 
 use super::transaction;
 use crate::{
-    api::{ApiResult, Requester, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
     rooms::EventSender,
+    users::UserError,
 };
 
 /// The handler.
@@ -19,7 +20,10 @@ pub async fn redact(
     let transaction = transaction(&requester, path, &request.txn_id);
     let event_id = blocking::run(move || {
         let (room_id, target) = (&request.room_id, &request.event_id);
-        sender.redact(room_id, &requester.user_id, target, request.reason, &transaction)
+        if requester.is_suspended && !sender.has_sent(&requester.user_id, target)? {
+            return Err(UserError::Suspended.into());
+        }
+        Ok::<_, ApiError>(sender.redact(room_id, &requester.user_id, target, request.reason, &transaction)?)
     })
     .await?;
     Ok(RumaResponse(Response::new(event_id)))

@@ -40,10 +40,17 @@ pub async fn login(
             LoginInfo::ApplicationService(info) => own_user(&accounts, &appservice?.0, info)?,
             info => who(&accounts, &tokens, &attempts, info)?,
         };
-        let device =
-            NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name };
+        let device = NewDevice {
+            device_id: request.device_id,
+            display_name: request.initial_device_display_name,
+            is_refreshable: request.refresh_token,
+        };
         let session = sessions.start(&user_id, device)?;
-        let response = Response::new(session.user_id, session.access_token, session.device_id);
+        let mut response = Response::new(session.user_id, session.access_token, session.device_id);
+        if let Some(refresh) = session.refresh {
+            response.refresh_token = Some(refresh.refresh_token);
+            response.expires_in = Some(refresh.expires_in);
+        }
         Ok::<_, ApiError>(RumaResponse(response))
     })
     .await
@@ -159,7 +166,7 @@ mod tests {
         let (status, first) = server.post(PATH, None, request.clone()).await;
         assert_eq!(status, StatusCode::OK, "{first}");
         assert_eq!((&first["user_id"], &first["device_id"]), (&json!("@alice:example.org"), &json!("PHONE")));
-        assert!(first.get("refresh_token").is_none());
+        assert!(first["refresh_token"].is_string() && first["expires_in_ms"].is_number());
 
         let (_, second) = server.post(PATH, None, request).await;
         let whoami = "/_matrix/client/v3/account/whoami";

@@ -4,6 +4,7 @@ mod login;
 mod login_flows;
 mod login_token;
 mod logout;
+mod refresh;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use ruma::api::client::session as api;
 
 use crate::{
     api::routes::Routes,
-    net::RateLimiter,
+    net::{Action, RateLimiter},
     users::{Accounts, LoginTokens, Sessions, Uiaa},
 };
 
@@ -30,6 +31,7 @@ where
         .add::<api::get_login_types::v3::Request, _, _>(login_flows::login_flows)
         .add::<api::login::v3::Request, _, _>(login::login)
         .add::<api::get_login_token::v1::Request, _, _>(login_token::login_token)
+        .add_limited::<api::refresh_token::v3::Request, _, _>(Action::Login, refresh::refresh)
         .add::<api::logout::v3::Request, _, _>(logout::logout)
         .add::<api::logout_all::v3::Request, _, _>(logout::logout_all)
 }
