@@ -11,6 +11,7 @@ mod error;
 mod incoming;
 pub mod joins;
 pub mod limits;
+mod outside;
 mod policy;
 pub mod remote_keys;
 mod remote_media;
@@ -30,6 +31,7 @@ pub use self::{
     error::FederationError,
     incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},
     joins::RemoteRooms,
+    outside::Outside,
     policy::ServerPolicy,
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,

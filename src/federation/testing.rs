@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::{Backoff, Discovery, FederationClient, MatrixLocator, OwnKeys, ServerKeys, ServerPolicy};
+use super::{Backoff, FederationClient, Outside, ServerKeys};
 use crate::{
     config::{AddressRange, Config},
     matrix::{SigningKey, canonical_json, signing::sign_json},
@@ -77,26 +77,10 @@ impl Own {
         let storage = Storage::in_memory().unwrap();
         let (clock, time) = Clock::manual(START_MS);
         let outbound = Outbound::new(Some(&trust.file), &AddressRange::loopback()).unwrap();
-        let policy = ServerPolicy::new(&config);
-        let backoff = Backoff::load(storage.clone(), clock.clone()).unwrap();
         let key = SigningKey::from_seed([1; 32], "own").unwrap();
-        let locator = Arc::new(MatrixLocator::new(outbound.resolver().clone()));
-        let client = FederationClient::new(
-            policy.clone(),
-            key.clone(),
-            outbound.located(locator),
-            Discovery::new(outbound.public_secure()),
-            backoff.clone(),
-        );
-        let keys = ServerKeys::new(
-            storage.clone(),
-            OwnKeys::new(config.server_name, key.clone()),
-            policy,
-            client.clone(),
-            config.federation.trusted_key_servers,
-            clock,
-        );
-        Self { client, keys, backoff, storage, time, key, trust }
+        let outside = Outside::new(&config, &storage, &clock, outbound, key.clone()).unwrap();
+        let backoff = outside.client.backoff().clone();
+        Self { client: outside.client, keys: outside.server_keys, backoff, storage, time, key, trust }
     }
 
     /// Starts another server that answers as `router` does; its name is `127.0.0.1:PORT`. What it is asked is

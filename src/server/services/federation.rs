@@ -7,9 +7,8 @@ use crate::{
     api::{FederationServices, RoomServices, UserServices},
     config::{self, Config},
     federation::{
-        Backoff, Discovery, FederationClient, IncomingPdus, IncomingTransactions, MatrixLocator,
-        OtherServers, OutgoingQueues, OwnKeys, RemoteKeys, RemoteProfiles, RemoteRooms, RemoteSpaces,
-        ServerKeys, ServerPolicy,
+        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, Outside, RemoteKeys,
+        RemoteProfiles, RemoteRooms, RemoteSpaces,
         joins::{Admissions, IncomingInvites},
         sending::SignedWay,
         transactions::{IncomingEduSources, IncomingEdus},
@@ -22,52 +21,23 @@ use crate::{
 };
 
 /// The ways to other hosts, which the services of federation and of media stand on.
-#[derive(Clone)]
-pub(super) struct Outside {
-    /// Requests to other hosts in general.
-    pub outbound: Outbound,
-    /// Asks other servers.
-    pub client: FederationClient,
-    /// Verifies what comes from other servers.
-    pub server_keys: ServerKeys,
-    /// Which servers the operator allows.
-    pub policy: ServerPolicy,
+pub(super) fn outside(on: Foundation<'_>) -> Result<Outside, StartError> {
+    let settings = &on.config.outbound;
+    let outbound = Outbound::new(settings.ca_file.as_deref(), &settings.allowed_ranges)?;
+    let key = SigningKeys::load_or_generate(on.storage)?.active().clone();
+    Ok(Outside::new(on.config, on.storage, on.clock, outbound, key)?)
 }
 
-impl Outside {
-    /// As the configuration says.
-    pub fn new(on: Foundation<'_>) -> Result<Self, StartError> {
-        let config = on.config;
-        let outbound = Outbound::new(config.outbound.ca_file.as_deref(), &config.outbound.allowed_ranges)?;
-        let key = SigningKeys::load_or_generate(on.storage)?.active().clone();
-        let policy = ServerPolicy::new(config);
-        let backoff = Backoff::load(on.storage(), on.clock())?;
-        let locator = Arc::new(MatrixLocator::new(outbound.resolver().clone()));
-        let client = FederationClient::new(
-            policy.clone(),
-            key.clone(),
-            outbound.located(locator),
-            Discovery::new(outbound.public_secure()),
-            backoff,
-        );
-        let server_keys = ServerKeys::new(
-            on.storage(),
-            OwnKeys::new(on.server_name(), key),
-            policy.clone(),
-            client.clone(),
-            config.federation.trusted_key_servers.clone(),
-            on.clock(),
-        );
-        Ok(Self { outbound, client, server_keys, policy })
-    }
-
-    /// The queues to other servers; they send once they are run.
-    fn outgoing_queues(&self, on: Foundation<'_>, typing: &Typing) -> Result<OutgoingQueues, StorageError> {
-        let way = SignedWay::new(self.client.clone(), self.policy.clone(), on.clock());
-        let queues = OutgoingQueues::new(on.storage(), on.server_name(), on.clock(), typing.clone(), way)?;
-        queues.listen_to(self.client.backoff());
-        Ok(queues)
-    }
+/// The queues to other servers; they send once they are run.
+fn outgoing_queues(
+    on: Foundation<'_>,
+    outside: &Outside,
+    typing: &Typing,
+) -> Result<OutgoingQueues, StorageError> {
+    let way = SignedWay::new(outside.client.clone(), outside.policy.clone(), on.clock());
+    let queues = OutgoingQueues::new(on.storage(), on.server_name(), on.clock(), typing.clone(), way)?;
+    queues.listen_to(outside.client.backoff());
+    Ok(queues)
 }
 
 /// The services of federation.
@@ -101,7 +71,7 @@ pub(super) fn build(
     Ok(FederationServices {
         incoming_transactions: IncomingTransactions::new(on.storage(), incoming_pdus.clone(), edus),
         incoming_pdus,
-        outgoing_queues: outside.outgoing_queues(on, &rooms.typing)?,
+        outgoing_queues: outgoing_queues(on, &outside, &rooms.typing)?,
         admissions: Admissions::new(rooms.resident.clone(), outside.server_keys.clone()),
         incoming_invites: IncomingInvites::new(remote_rooms.clone(), acls.clone(), users.accounts.clone()),
         remote_rooms,

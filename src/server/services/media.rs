@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Foundation, Outside, StartError};
+use super::{Foundation, StartError};
 use crate::{
     api::{MediaServices, serve_media::MediaFinder},
     config::{self, Config},
-    federation::RemoteMedia,
+    federation::{Outside, RemoteMedia},
     media::{ContentFiles, Domains, MediaSettings, MediaStore, Thumbnails, UrlPreviewSettings, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
 };

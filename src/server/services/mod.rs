@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ruma::OwnedServerName;
 
-use self::{federation::Outside, readers::RoomReaders};
+use self::readers::RoomReaders;
 use crate::{
     api::{ApiState, SharedServices, client::discovery::Advertised},
     config::{self, Config},
@@ -127,7 +127,7 @@ impl Foundation<'_> {
 /// Puts all services together over an open store.
 pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiState, StartError> {
     let on = Foundation { config, storage, clock };
-    let outside = Outside::new(on)?;
+    let outside = federation::outside(on)?;
     let readers = RoomReaders::new(storage, &MemoryShares::of(config.memory_budget_bytes()));
     let users = users::build(on)?;
     let rules = push::rules(on);
