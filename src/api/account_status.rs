@@ -27,11 +27,10 @@ pub fn is_allowed_while_suspended(parts: &Parts) -> bool {
                 "leave" | "forget" | "redact" | "receipt" | "read_markers" | "report" | "initialSync"
             )
         }
-        ["join" | "knock" | "createRoom" | "profile" | "presence" | "directory", ..] => false,
-        ["user", _, ..] => true,
+        ["join" | "knock" | "createRoom" | "profile" | "presence" | "directory" | "delayed_events", ..]
+        | ["org.matrix.msc4140", "delayed_events", ..] => false,
         // Where there is no segment it is another API: files are uploaded for others to see.
         [] => !parts.uri.path().starts_with("/_matrix/media/"),
-        ["delayed_events", ..] | ["org.matrix.msc4140", "delayed_events", ..] => false,
         _ => true,
     }
 }

@@ -144,8 +144,6 @@ impl Accounts {
                 appservice: account.appservice,
                 is_locked: false,
                 is_suspended: false,
-                is_erased: false,
-                user_type: None,
             };
             tx.put(&tables::ACCOUNTS, &user, &Json(record));
             if let Some(session) = &session {

@@ -222,18 +222,7 @@ impl Sessions {
     /// Logs a user in who has proved who they are. A device that was logged in before gets a new token in
     /// place of the old one.
     pub fn start(&self, user_id: &UserId, device: NewDevice) -> Result<StartedSession, UserError> {
-        self.start_until(user_id, device, None)
-    }
-
-    /// As [`Sessions::start`], with an access token that holds until the given time, in milliseconds since 1970.
-    pub fn start_until(
-        &self,
-        user_id: &UserId,
-        device: NewDevice,
-        expires_at_ms: Option<u64>,
-    ) -> Result<StartedSession, UserError> {
-        let mut session = self.prepare(device, user_id)?;
-        session.expires_at_ms = session.expires_at_ms.or(expires_at_ms);
+        let session = self.prepare(device, user_id)?;
         let replaced = self.inner.storage.write(|tx| {
             let unknown = || UserError::UnknownUser(user_id.to_owned());
             let user = tx.short_user_id(user_id)?.ok_or_else(unknown)?;

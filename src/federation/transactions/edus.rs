@@ -236,9 +236,7 @@ impl IncomingEdus {
         self.0.storage.write(|rows| Receipts::put(rows, room, &row))?;
         Ok(())
     }
-}
 
-impl IncomingEdus {
     /// Whether a room has a thread of this name: its root is known. Made-up ones would have a row each.
     fn is_thread(&self, room: ShortRoomId, thread: &str) -> Result<bool, RoomError> {
         if thread.is_empty() || thread == "main" {

@@ -94,11 +94,11 @@ impl ReceivedEvents {
         room: &OpenRoom,
         event: &Event,
     ) -> Result<Option<RedactedEarly>, RoomError> {
-        if let Some(redacted) = self.redacted_before(room, event)? {
-            return Ok(Some(redacted));
-        }
         let storage = self.appender.storage();
         let Some(short) = storage.short_event_id(event.event_id())? else { return Ok(None) };
+        if let Some(redaction) = self.redaction_of(short)? {
+            return redacted_early(room, event, redaction).map(Some);
+        }
         let range = IDLE_REDACTIONS.prefix(&(short,));
         let waiting: Vec<_> = storage
             .scan(&IDLE_REDACTIONS, &range, Direction::Forward)
@@ -122,10 +122,14 @@ impl ReceivedEvents {
         room: &OpenRoom,
         event: &Event,
     ) -> Result<Option<RedactedEarly>, RoomError> {
-        let storage = self.appender.storage();
-        let Some(short) = storage.short_event_id(event.event_id())? else { return Ok(None) };
-        let redaction = storage.get(&EVENT_META, &short)?.and_then(|meta| meta.redacted_by);
+        let short = self.appender.storage().short_event_id(event.event_id())?;
+        let redaction = short.map(|short| self.redaction_of(short)).transpose()?.flatten();
         redaction.map(|redaction| redacted_early(room, event, redaction)).transpose()
+    }
+
+    /// The redaction that a known event was redacted by.
+    fn redaction_of(&self, event: ShortEventId) -> Result<Option<ShortEventId>, RoomError> {
+        Ok(self.appender.storage().get(&EVENT_META, &event)?.and_then(|meta| meta.redacted_by))
     }
 
     /// The two conditions, of which one must hold.

@@ -12,6 +12,7 @@ use crate::storage::{
 
 /// An account of this server. It is never removed, so that its name is never given to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they hold independently of one another")]
 pub struct AccountRecord {
     /// The password's hash in PHC form; `None` where one can't log in with a password.
     pub password_hash: Option<String>,
@@ -30,12 +31,6 @@ pub struct AccountRecord {
     /// Whether an administrator has suspended it: its user may read, and do little else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_suspended: bool,
-    /// Whether the profile was erased when the account was deactivated.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_erased: bool,
-    /// What kind of user it is, as administrators say: `bot` or `support`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_type: Option<String>,
 }
 
 /// A device of a user: one login.
