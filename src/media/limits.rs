@@ -84,7 +84,8 @@ pub const THUMBNAIL_SOURCE_BYTES_MAX: u64 = 64 << 20;
 /// Frames of an animated thumbnail; longer animations get a still one.
 pub const ANIMATION_FRAMES_MAX: usize = 120;
 
-/// Thumbnails kept of one file; who asks for still other sizes gets the next larger usual one.
+/// Thumbnails kept of one file; who asks for still other sizes gets the next larger usual one, of which there are a
+/// dozen.
 pub const THUMBNAILS_PER_FILE_MAX: usize = 24;
 
 /// Quality of JPEG thumbnails, of 100: below this they begin to look bad.

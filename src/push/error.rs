@@ -17,7 +17,11 @@ pub enum PushError {
     #[error("A rule of the server's can be disabled, but not deleted")]
     ServerDefault,
     /// A pattern that is never matched.
-    #[error("A pattern with wildcards may have {} characters at most", super::limits::GLOB_CHARACTERS_MAX)]
+    #[error(
+        "A pattern may have {} characters at most, or {} if it has wildcards",
+        super::limits::LITERAL_CHARACTERS_MAX,
+        super::limits::GLOB_CHARACTERS_MAX
+    )]
     PatternTooLong,
     /// More rules than a user may have.
     #[error(

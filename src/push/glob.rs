@@ -17,7 +17,7 @@ enum Elements {
     Literal(String),
     /// Wildcards: bit `n` of the automaton's state says that the first `n` elements have matched.
     Wildcards(Automaton),
-    /// Longer than the automaton has bits: matches nothing.
+    /// Longer than the automaton has bits, or than a literal may be: matches nothing.
     TooLong,
 }
 
@@ -38,8 +38,8 @@ impl Glob {
     pub fn new(pattern: &str) -> Self {
         let pattern = pattern.to_lowercase();
         let elements = if !has_wildcards(&pattern) {
-            Elements::Literal(pattern)
-        } else if is_too_long(&pattern) {
+            literal(pattern)
+        } else if is_longer(&pattern, limits::GLOB_CHARACTERS_MAX) {
             Elements::TooLong
         } else {
             Elements::Wildcards(Automaton::new(&pattern))
@@ -49,7 +49,7 @@ impl Glob {
 
     /// A text without wildcards: each character stands for itself.
     pub fn literal(text: &str) -> Self {
-        Self { elements: Elements::Literal(text.to_lowercase()) }
+        Self { elements: literal(text.to_lowercase()) }
     }
 
     /// True when the pattern has more characters than this matcher takes, so that it matches nothing.
@@ -81,8 +81,12 @@ fn has_wildcards(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 
-fn is_too_long(pattern: &str) -> bool {
-    pattern.chars().nth(limits::GLOB_CHARACTERS_MAX).is_some()
+fn is_longer(pattern: &str, characters: usize) -> bool {
+    pattern.chars().nth(characters).is_some()
+}
+
+fn literal(text: String) -> Elements {
+    if is_longer(&text, limits::LITERAL_CHARACTERS_MAX) { Elements::TooLong } else { Elements::Literal(text) }
 }
 
 fn is_word(character: char) -> bool {
@@ -218,6 +222,11 @@ mod tests {
         assert!(!Glob::new("f*o*z").matches_words(&body));
         assert!(!Glob::new(&"*a".repeat(60)).matches_whole(&"b".repeat(60_000)));
         assert!(Glob::new(&"?".repeat(100_000)).is_too_long());
+        assert!(
+            Glob::new(&"a".repeat(30_000)).is_too_long(),
+            "it would be compared with each place of a body"
+        );
+        assert!(Glob::new(&"a".repeat(512)).matches_words(&"a".repeat(512)));
     }
 
     proptest! {

@@ -11,6 +11,10 @@ pub const RULES_BYTES_MAX: usize = 65_536;
 /// Characters of a pattern with wildcards: the matcher keeps one bit for each in a `u128`.
 pub const GLOB_CHARACTERS_MAX: usize = 127;
 
+/// Characters of a pattern without wildcards, which is more than a display name or an id has: each place of a text
+/// where it begins may be compared with all of it.
+pub const LITERAL_CHARACTERS_MAX: usize = 512;
+
 /// Users whose rules are kept parsed, a few KiB each.
 pub const RULESETS_CACHED_MAX: usize = 512;
 

@@ -109,7 +109,15 @@ fn what_can_not_be_is_refused_and_changes_nothing() {
     assert!(matches!(world.rules.set_enabled(user, user_id, &kind, "a", true), Err(PushError::NoSuchRule)));
     assert!(matches!(world.rules.set_actions(user, user_id, &kind, "a", vec![]), Err(PushError::NoSuchRule)));
     assert!(matches!(world.rules.rule(user, user_id, &"odd".into(), "a"), Err(PushError::NoSuchRule)));
-    let large = world.put("a", &"x".repeat(limits::RULES_BYTES_MAX), None, None);
-    assert!(matches!(large, Err(PushError::TooManyRules)));
+    let long = world.put("a", &"x".repeat(30_000), None, None);
+    assert!(matches!(long, Err(PushError::PatternTooLong)), "each place of a text would be compared with it");
     assert!(world.stored().is_none());
+}
+
+#[test]
+fn a_user_has_only_so_many_bytes_of_rules() {
+    let world = world();
+    let mut refused =
+        (0..1_000).filter_map(|n| world.put(&format!("{n}"), &"x".repeat(500), None, None).err());
+    assert!(matches!(refused.next(), Some(PushError::TooManyRules)));
 }

@@ -57,11 +57,24 @@ impl Thumbnails {
     /// The thumbnail that fits a request: one that is kept, the media itself if it is small, or a new one.
     pub async fn of(&self, media: &Media, request: ThumbnailRequest) -> Result<Thumbnail, MediaError> {
         let (thumbnails, source) = (self.clone(), media.record.file);
-        let target = request.target();
-        if let Some(kept) = blocking(move || thumbnails.kept(source, target)).await? {
-            return Ok(kept);
+        let found = blocking(move || thumbnails.look_up(source, request.target())).await?;
+        match found {
+            Found::Kept(kept) => Ok(kept),
+            Found::ToMake(target) => self.make(media, target).await,
         }
-        self.make(media, target).await
+    }
+
+    /// The thumbnail of a size, or which size to make: the usual one where the file has enough of others, since
+    /// what isn't kept would be made again at each request.
+    fn look_up(&self, source: FileHash, target: Target) -> Result<Found, MediaError> {
+        if let Some(kept) = self.kept(source, target)? {
+            return Ok(Found::Kept(kept));
+        }
+        if target == target.usual() || count(&self.store.storage, source) < limits::THUMBNAILS_PER_FILE_MAX {
+            return Ok(Found::ToMake(target));
+        }
+        let usual = target.usual();
+        Ok(self.kept(source, usual)?.map_or(Found::ToMake(usual), Found::Kept))
     }
 
     async fn make(&self, media: &Media, target: Target) -> Result<Thumbnail, MediaError> {
@@ -125,10 +138,10 @@ impl Thumbnails {
                     if !tx.contains(&MEDIA_FILES, &source)? {
                         return Err(MediaError::NotFound);
                     }
-                    let range = THUMBNAILS.prefix(&(source,));
-                    let count = tx.scan(&THUMBNAILS, &range, Direction::Forward).count();
                     let key = target.key(source);
-                    if count < limits::THUMBNAILS_PER_FILE_MAX && !tx.contains(&THUMBNAILS, &key)? {
+                    let has_place =
+                        target == target.usual() || count(tx, source) < limits::THUMBNAILS_PER_FILE_MAX;
+                    if has_place && !tx.contains(&THUMBNAILS, &key)? {
                         tx.put(&THUMBNAILS, &key, &Json(record.clone()));
                         refer(tx, &hash, bytes)?;
                     }
@@ -139,6 +152,16 @@ impl Thumbnails {
         })
         .await
     }
+}
+
+/// How many thumbnails are kept of a file.
+fn count(read: &impl Read, source: FileHash) -> usize {
+    read.scan(&THUMBNAILS, &THUMBNAILS.prefix(&(source,)), Direction::Forward).count()
+}
+
+enum Found {
+    Kept(Thumbnail),
+    ToMake(Target),
 }
 
 enum Made {

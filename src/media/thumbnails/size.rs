@@ -83,6 +83,18 @@ impl Target {
         (source, self.width, self.height, kind)
     }
 
+    /// The size that a request gets when its file has as many thumbnails as are kept: cropped ones are square then,
+    /// which leaves a handful of sizes that are always kept.
+    pub(super) fn usual(self) -> Self {
+        match self.method {
+            Method::Scale => self,
+            Method::Crop => {
+                let side = self.width.max(self.height);
+                Self { width: side, height: side, ..self }
+            }
+        }
+    }
+
     /// Whether an image of this size is so small that it is its own thumbnail.
     pub(super) fn takes_whole(self, width: u32, height: u32) -> bool {
         match self.method {
@@ -133,6 +145,25 @@ mod tests {
         assert_eq!(of(33, 32, Method::Crop), (96, 96));
         assert_eq!(of(100, 50, Method::Crop), (320, 160));
         assert_eq!(of(5000, 1, Method::Crop), (UNBOUNDED, UNBOUNDED));
+    }
+
+    #[test]
+    fn the_usual_sizes_are_few_and_no_smaller_than_those_they_stand_for() {
+        for (method, few) in [(Method::Crop, 7), (Method::Scale, 5)] {
+            let of = |width: u32, height: u32| target(width * 16, height * 16, method);
+            let targets: Vec<_> =
+                (1..=120).flat_map(|width| (1..=120).map(move |height| of(width, height))).collect();
+            let smaller = |target: &&Target| {
+                let usual = target.usual();
+                usual.width < target.width || usual.height < target.height
+            };
+            assert_eq!(targets.iter().find(smaller), None);
+            let mut usual: Vec<_> =
+                targets.iter().map(|target| target.usual()).map(|it| (it.width, it.height)).collect();
+            usual.sort_unstable();
+            usual.dedup();
+            assert!(usual.len() <= few, "{usual:?}");
+        }
     }
 
     #[test]

@@ -32,6 +32,38 @@ fn a_thumbnail_is_made_and_kept() {
 }
 
 #[test]
+fn a_file_has_only_so_many_thumbnails() {
+    let mut server = Server::start();
+    let alice = server.register("alice");
+    let address = upload(&alice, &png(700, 700), "image/png", "photo.png");
+    let of = |width: u32, height: u32| {
+        let query = format!("width={width}&height={height}&method=crop");
+        let path = format!("/_matrix/client/v1/media/thumbnail/{address}?{query}");
+        image::load_from_memory(&alice.binary("GET", &path, &[], &[]).bytes).unwrap()
+    };
+    // Thirty-two forms of two sizes: more than are kept.
+    for part in 1..=16 {
+        for (width, height) in [(96, part * 6), (320, part * 20)] {
+            let image = of(width, height);
+            assert!(image.width() >= width && image.height() >= height);
+        }
+    }
+    // What isn't kept is served by a square one that is.
+    assert_eq!((of(18, 96).width(), of(18, 96).height()), (96, 96));
+    server.stop();
+    server.assert_check_finds_nothing();
+    let files = count_files(&server.config_path().with_file_name("data").join("media"));
+    assert!(files <= 1 + 24 + 2, "{files} files");
+}
+
+fn count_files(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| if entry.file_type().unwrap().is_dir() { count_files(&entry.path()) } else { 1 })
+        .sum()
+}
+
+#[test]
 fn what_no_thumbnail_can_be_made_of_is_refused() {
     let server = Server::start();
     let alice = server.register("alice");
