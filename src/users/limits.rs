@@ -123,6 +123,10 @@ pub const TO_DEVICE_DELIVERED_BYTES_MAX: usize = 1 << 20;
 /// loses the oldest ones, as clients do with sessions.
 pub const TO_DEVICE_QUEUE_MAX: usize = 20_000;
 
+/// Bytes of the messages that wait for one device: as many messages as that are a few KiB each, but not of the
+/// largest ones, which would fill a card.
+pub const TO_DEVICE_QUEUE_BYTES_MAX: usize = 64 << 20;
+
 /// How many messages are added to any queues before the length of one is looked at: looking costs its length, and
 /// the longest queues are those most added to.
 pub const TO_DEVICE_TRIM_EVERY: u64 = 256;
@@ -157,6 +161,10 @@ pub const KEY_CLAIMS_MAX: usize = 10_000;
 
 /// Devices of one user in one answer.
 pub const DEVICES_SHOWN_MAX: usize = 1_000;
+
+/// Bytes of all devices that are kept of one remote user: several hundred, as keys with their signatures have one or
+/// two KiB. Each update of a device reads and writes them all.
+pub const REMOTE_DEVICES_BYTES_MAX: usize = 1 << 20;
 
 /// Signed keys in one request.
 pub const SIGNED_OBJECTS_MAX: usize = 1_000;

@@ -91,12 +91,11 @@ impl RemoteDevices {
         fetched: FetchedDevices,
         ticket: FetchTicket,
     ) -> Result<RemoteUserKeys, UserError> {
-        let devices = fetched
-            .devices
-            .into_iter()
-            .take(limits::DEVICES_SHOWN_MAX)
-            .filter_map(|(id, (keys, name))| checked(user_id, &id, &keys, name).map(|device| (id, device)))
-            .collect();
+        let devices =
+            fetched.devices.into_iter().take(limits::DEVICES_SHOWN_MAX).filter_map(|(id, (keys, name))| {
+                checked(user_id, &id, &keys, name).map(|device| (id, device))
+            });
+        let devices = within_bounds(user_id, devices);
         self.storage
             .write(|tx| {
                 let user = tx.intern_user(user_id)?;
@@ -160,6 +159,30 @@ fn shared_since(
         }
     }
     Ok(false)
+}
+
+/// As many devices as are kept of one user.
+fn within_bounds(
+    user_id: &UserId,
+    devices: impl Iterator<Item = (OwnedDeviceId, RemoteDevice)>,
+) -> BTreeMap<OwnedDeviceId, RemoteDevice> {
+    let (mut kept, mut bytes, mut left_out) = (BTreeMap::new(), 0, 0);
+    for (id, device) in devices {
+        bytes += bytes_of(&id, &device);
+        if bytes > limits::REMOTE_DEVICES_BYTES_MAX {
+            left_out += 1;
+            continue;
+        }
+        kept.insert(id, device);
+    }
+    if left_out > 0 {
+        tracing::warn!(%user_id, left_out, "a user of another server has more devices than are kept");
+    }
+    kept
+}
+
+fn bytes_of(id: &OwnedDeviceId, device: &RemoteDevice) -> usize {
+    id.as_str().len() + device.keys.get().len() + device.display_name.as_ref().map_or(0, String::len)
 }
 
 /// A device's keys in the form they are kept in, if they are the device's own.

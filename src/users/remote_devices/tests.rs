@@ -117,6 +117,28 @@ fn a_gap_makes_the_list_be_asked_for_again() {
 }
 
 #[test]
+fn only_so_many_bytes_of_devices_are_kept_of_a_user() {
+    let world = World::new();
+    let padded = |id: &str| {
+        let keys = json!({ "user_id": world.carol, "device_id": id, "algorithms": [], "keys": {}, "signatures": {},
+            "padding": "x".repeat(30_000) });
+        to_raw_value(&keys).unwrap()
+    };
+    let ids: Vec<String> = (0..40).map(|n| format!("D{n:02}")).collect();
+    let fetched = FetchedDevices {
+        stream_id: Some(5),
+        devices: ids.iter().map(|id| (id.as_str().into(), (padded(id), None))).collect(),
+        ..FetchedDevices::default()
+    };
+    world.devices.fetched(&world.carol, fetched, world.cached().unwrap_err()).unwrap();
+    assert_eq!(world.cached().unwrap().len(), 34, "of 30 KB each");
+    let mut update = world.update("E", 6, &[5]);
+    update.keys = Some(ruma::serde::Raw::from_json(padded("E")));
+    world.told(&update);
+    assert!(world.cached().is_err(), "one more has no place");
+}
+
+#[test]
 fn an_answer_that_an_update_overtook_is_not_kept_as_good() {
     let world = World::new();
     let ticket = world.cached().unwrap_err();

@@ -1,14 +1,17 @@
 //! What other servers tell of their users' devices: `m.device_list_update` and `m.signing_key_update`.
 
 use ruma::{
-    ServerName, UserId,
+    OwnedDeviceId, ServerName, UserId,
     api::federation::transactions::edu::{DeviceListUpdateContent, SigningKeyUpdateContent},
 };
 
-use super::{KeyKind, RemoteDevices, checked, device_list, limits, put_cross_signing, shared_since};
+use super::{
+    KeyKind, RemoteDevices, bytes_of, checked, device_list, limits, put_cross_signing, shared_since,
+};
 use crate::{
     storage::{
-        Json, Read, ShortUserId, StreamPosition, Transaction, records::RemoteDeviceList,
+        Json, Read, ShortUserId, StreamPosition, Transaction,
+        records::{RemoteDevice, RemoteDeviceList},
         tables::REMOTE_DEVICE_LISTS,
     },
     users::UserError,
@@ -78,6 +81,13 @@ impl RemoteDevices {
     }
 }
 
+/// Whether the list stays within its bounds with one more device.
+fn has_place(list: &RemoteDeviceList, id: &OwnedDeviceId, device: &RemoteDevice) -> bool {
+    let bytes: usize = list.devices.iter().map(|(id, device)| bytes_of(id, device)).sum();
+    list.devices.len() < limits::DEVICES_SHOWN_MAX
+        && bytes + bytes_of(id, device) <= limits::REMOTE_DEVICES_BYTES_MAX
+}
+
 /// Changes the list, or marks it if the update does not follow what is known.
 fn apply(list: &mut RemoteDeviceList, update: &DeviceListUpdateContent) {
     let follows =
@@ -95,7 +105,7 @@ fn apply(list: &mut RemoteDeviceList, update: &DeviceListUpdateContent) {
     let device =
         update.keys.as_ref().and_then(|keys| checked(&update.user_id, &update.device_id, keys.json(), name));
     match device {
-        Some(device) if list.devices.len() < limits::DEVICES_SHOWN_MAX => {
+        Some(device) if has_place(list, &update.device_id, &device) => {
             list.devices.insert(update.device_id.clone(), device);
         }
         // A device without keys yet is none to encrypt for; one that had keys is asked for again.

@@ -47,15 +47,22 @@ impl Trimmer {
     }
 }
 
-/// Drops the oldest messages of a queue that is longer than its bound.
+/// Drops the oldest messages of a queue that is longer than its bound, in messages or bytes.
 fn trim(tx: &mut Transaction<'_>, user: ShortUserId, device_id: &DeviceId) -> Result<(), StorageError> {
     let range = tables::TO_DEVICE.prefix(&(user, device_id.to_owned()));
-    let rows = tx.scan(&tables::TO_DEVICE, &range, Direction::Backward);
-    let old: Vec<_> = rows
-        .skip(limits::TO_DEVICE_QUEUE_MAX)
-        .take(limits::TO_DEVICE_ROWS_AT_ONCE)
-        .map(|row| row.map(|(key, _)| key))
-        .collect::<Result<_, _>>()?;
+    let (mut messages, mut bytes) = (0_usize, 0_usize);
+    let mut old = Vec::new();
+    for row in tx.scan(&tables::TO_DEVICE, &range, Direction::Backward) {
+        let (key, message) = row?;
+        messages += 1;
+        bytes += message.len();
+        if messages > limits::TO_DEVICE_QUEUE_MAX || bytes > limits::TO_DEVICE_QUEUE_BYTES_MAX {
+            old.push(key);
+        }
+        if old.len() >= limits::TO_DEVICE_ROWS_AT_ONCE {
+            break;
+        }
+    }
     if let Some(newest) = old.first() {
         tracing::warn!(%device_id, up_to = newest.2.0, "the oldest messages for a device are dropped");
     }
@@ -139,6 +146,36 @@ pub(super) fn acknowledge(
         })?;
         if keys.len() < limits::TO_DEVICE_ROWS_AT_ONCE {
             return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_bounded_by_messages_and_by_bytes() {
+        let phone: OwnedDeviceId = "PHONE".into();
+        for (bytes, kept) in [(10, limits::TO_DEVICE_QUEUE_MAX), (1 << 20, 64)] {
+            let storage = Storage::in_memory().unwrap();
+            let user = ShortUserId(1);
+            let fill = |tx: &mut Transaction<'_>| {
+                for position in 1..=kept + 7 {
+                    let key = (user, phone.clone(), StreamPosition(position as u64));
+                    tx.put(&tables::TO_DEVICE, &key, &vec![b' '; bytes]);
+                }
+                Ok::<_, StorageError>(())
+            };
+            storage.write(fill).unwrap();
+            storage.write(|tx| trim(tx, user, &phone)).unwrap();
+            let rows = storage.scan(
+                &tables::TO_DEVICE,
+                &tables::TO_DEVICE.prefix(&(user, phone.clone())),
+                Direction::Forward,
+            );
+            let left: Vec<_> = rows.map(|row| row.unwrap().0.2.0).collect();
+            assert_eq!((left.len(), left.first()), (kept, Some(&8)), "the oldest go");
         }
     }
 }
