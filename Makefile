@@ -47,6 +47,10 @@ test-one: setup-tests ## Run the tests whose names contain NAME
 complement: setup ## Run Complement, the integration suite (one test: ARGS="-run TestLogin")
 	@complement/run $(ARGS)
 
+.PHONY: interop
+interop: setup ## Have conduit and a real Synapse do all that users do, both ways (some: ARGS="knock media")
+	@tests/interop/run with_synapse $(ARGS)
+
 .PHONY: bench
 bench: setup ## Run all benches (one: make bench-one NAME=sync)
 	$(CARGO) bench --locked
