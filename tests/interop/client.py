@@ -6,6 +6,7 @@ import hmac
 import http.client
 import itertools
 import json
+import socket
 import threading
 import urllib.parse
 
@@ -32,6 +33,26 @@ class Refused(Exception):
             self.errcode = None
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def connection_to(server):
+    """A connection to a server's Unix socket, if it has one, or else to its port for clients."""
+    if path := getattr(server, "socket", None):
+        return UnixConnection(path, LIMIT_SECONDS)
+    return http.client.HTTPConnection(server.host, server.client_port, timeout=LIMIT_SECONDS)
+
+
 class Http:
     """Requests to one server, with a connection per thread."""
 
@@ -44,8 +65,7 @@ class Http:
             connection = getattr(self.local, "connection", None)
             if connection is None:
                 fresh = True
-                address = (self.server.host, self.server.client_port)
-                connection = self.local.connection = http.client.HTTPConnection(*address, timeout=LIMIT_SECONDS)
+                connection = self.local.connection = connection_to(self.server)
             try:
                 connection.request(method, path, body, headers or {})
                 answer = connection.getresponse()
