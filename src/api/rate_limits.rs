@@ -69,7 +69,8 @@ where
         | Action::RoomCreation
         | Action::MediaUpload
         | Action::RemoteMedia
-        | Action::UrlPreview => {
+        | Action::UrlPreview
+        | Action::Search => {
             let requester = Requester::from_request_parts(parts, state).await?;
             if requester.is_rate_limited() {
                 limiter.check(action, Caller::User(&requester.user_id))?;

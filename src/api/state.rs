@@ -11,7 +11,7 @@ use super::{
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{
-        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, RemoteKeys, RemoteProfiles,
+        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, ProfileRefresh, RemoteKeys, RemoteProfiles,
         RemoteRooms, RemoteSpaces, ServerKeys, ServerPolicy,
         joins::{Admissions, IncomingInvites},
     },
@@ -21,7 +21,7 @@ use crate::{
     rooms::{
         Aliases, ClientEvents, EventSender, EventTimes, Members, Memberships, Receipts, ReceivedEvents,
         Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades, Spaces,
-        Timelines, Typing, Visibility,
+        Timelines, Typing, UserDirectory, Visibility,
     },
     storage::Storage,
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
@@ -132,6 +132,8 @@ api_state! {
         reports: Reports,
         /// Spaces, and summaries of rooms.
         spaces: Spaces,
+        /// Who finds whom by name.
+        user_directory: UserDirectory,
         /// Events as clients get them.
         client_events: ClientEvents,
         /// Who is in a room.
@@ -200,6 +202,8 @@ api_state! {
         remote_spaces: RemoteSpaces,
         /// Profiles of other servers' users.
         remote_profiles: RemoteProfiles,
+        /// Keeps the user directory's copies of them up to date.
+        profile_refresh: ProfileRefresh,
         /// Keys of other servers' users.
         remote_keys: RemoteKeys,
     }

@@ -99,6 +99,10 @@ options! {
         /// hold until they are logged out.
         access_token_lifetime_seconds: u64 = 3_600, within (60, 31_536_000);
 
+        /// Whether users find all users of this server in the directory of users; else those alone whom they
+        /// share a room with or who are in a room that anybody may join or read.
+        user_directory_shows_all: bool = false;
+
         /// The folder with the registration files (`*.yaml`) of application services: bridges and bots. If it is
         /// not set: `registrations` beside the configuration file. Files that are added, changed or removed
         /// there take effect at once.
@@ -297,6 +301,9 @@ options! {
 
         /// Previews of links, per user.
         url_preview: RateLimit = RateLimit::new(1.0, 30);
+
+        /// Searches for messages and users, per user: clients look for users while a name is typed.
+        search: RateLimit = RateLimit::new(2.0, 50);
     }
 }
 

@@ -155,6 +155,9 @@ pub const SHOWN_STATE_EVENTS_MAX: usize = 50;
 /// Servers of another server's alias that are passed on: more are of no use to who wants to join.
 pub const ALIAS_SERVERS_MAX: usize = 100;
 
+/// Users whose entries in the directory wait to be brought up to date; further ones are when somebody finds them.
+pub const STALE_PROFILES_WAITING_MAX: usize = 4_096;
+
 /// Users of other servers whose profiles are asked for at a time.
 pub const PROFILES_ASKED_MAX: usize = 32;
 

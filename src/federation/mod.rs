@@ -13,6 +13,7 @@ pub mod joins;
 pub mod limits;
 mod outside;
 mod policy;
+mod profile_refresh;
 pub mod remote_keys;
 mod remote_media;
 mod remote_profiles;
@@ -33,6 +34,7 @@ pub use self::{
     joins::RemoteRooms,
     outside::Outside,
     policy::ServerPolicy,
+    profile_refresh::ProfileRefresh,
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,
     remote_profiles::RemoteProfiles,

@@ -71,6 +71,11 @@ impl RemoteProfiles {
         if let Some(known) = self.known().get(user_id, Instant::now()) {
             return known;
         }
+        self.get_anew(user_id).await
+    }
+
+    /// As [`get`](Self::get), but never from memory.
+    pub async fn get_anew(&self, user_id: &UserId) -> Result<Profile, FederationError> {
         let (this, user_id) = (self.clone(), user_id.to_owned());
         let outcome = self.asking.run(user_id.clone(), || async move { this.ask(user_id).await });
         outcome.await.unwrap_or_else(|| {

@@ -47,6 +47,8 @@ pub enum Action {
     RemoteMedia,
     /// A link to be previewed, by user.
     UrlPreview,
+    /// A search for messages or users, by user.
+    Search,
 }
 
 /// Who acts.
@@ -82,6 +84,7 @@ pub struct RateLimiter<C: Clock + Clone = DefaultClock> {
     media_upload: Table<C>,
     remote_media: Table<C>,
     url_preview: Table<C>,
+    search: Table<C>,
 }
 
 impl RateLimiter {
@@ -106,6 +109,7 @@ impl<C: Clock + Clone> RateLimiter<C> {
             media_upload: table(&config.media_upload),
             remote_media: table(&config.remote_media),
             url_preview: table(&config.url_preview),
+            search: table(&config.search),
         }
     }
 
@@ -124,6 +128,7 @@ impl<C: Clock + Clone> RateLimiter<C> {
             Action::MediaUpload => &self.media_upload,
             Action::RemoteMedia => &self.remote_media,
             Action::UrlPreview => &self.url_preview,
+            Action::Search => &self.search,
         };
         table.check(caller)
     }

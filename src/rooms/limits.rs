@@ -185,3 +185,21 @@ pub const MUTUAL_ROOMS_PAGE_MAX: usize = 100;
 pub const MUTUAL_ROOMS_READ_MAX: usize = 10_000;
 /// Servers of a room that are told to one that joins or asks for an alias: the largest rooms have a few thousand.
 pub const SERVERS_TOLD_MAX: usize = 10_000;
+
+/// Users that one search of the directory answers, as Synapse has it.
+pub const DIRECTORY_RESULTS_MAX: usize = 50;
+
+/// Words of a searched name that are looked at.
+pub const DIRECTORY_TERM_WORDS_MAX: usize = 8;
+
+/// Rows of the directory's index that one search reads: the beginnings of common names fit thousands.
+pub const DIRECTORY_ROWS_READ_MAX: usize = 5_000;
+
+/// Memberships of users with fitting names that one search reads, to tell who may be found: about 50 ms.
+pub const DIRECTORY_MEMBERSHIPS_READ_MAX: usize = 20_000;
+
+/// Memberships of one such user that are read.
+pub const DIRECTORY_ROOMS_OF_USER_MAX: usize = 500;
+
+/// Rooms of the searcher in which others are looked for.
+pub const DIRECTORY_OWN_ROOMS_MAX: usize = 10_000;

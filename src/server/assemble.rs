@@ -27,6 +27,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     tasks.spawn(state.push.push_delivery.clone().run());
     tasks.spawn(MediaCleanup::new(state.media.media.clone()).run());
     tasks.spawn(state.federation.outgoing_queues.clone().run(shutdown.clone()));
+    tasks.spawn(state.federation.profile_refresh.clone().run(shutdown.clone()));
     tasks.spawn(state.users.presence.clone().expire());
     let typing = state.rooms.typing.clone();
     tasks.spawn(async move { typing.expire().await });

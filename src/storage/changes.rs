@@ -34,6 +34,8 @@ pub enum ChangeScope {
     /// The queues to other servers: a user of this server has moved a public receipt in the room, which is the one
     /// at the change's position.
     OwnReceipt(ShortRoomId),
+    /// Who asks other servers for profiles: what the directory knows of one of their users may be out of date.
+    StaleProfile(ShortUserId),
 }
 
 /// Stands for a device id where a change has to be small: two ids with one tag are woken together, which costs

@@ -121,6 +121,10 @@ tables! {
     /// Events that a room's history names and this server has not got, with the event that names each: where
     /// history can be fetched from other servers.
     44 MISSING_EVENTS in Timeline: (ShortRoomId, ShortEventId) => ShortEventId;
+    /// The words by which users are found in the directory.
+    45 DIRECTORY_WORDS in Timeline: (String, ShortUserId) => ();
+    /// The users whom the directory knows, with what they are called and look like.
+    46 DIRECTORY_USERS in Users: ShortUserId => Json<DirectoryEntry>;
     /// What relates to an event: the event, the place and id of what relates to it, directly or indirectly.
     47 RELATIONS in Timeline: (ShortEventId, TimelineKey, ShortEventId) => RelationRow;
     /// What is told of an event's relations wherever the event is shown.

@@ -275,7 +275,10 @@ impl Shared {
                 ChangeScope::User(user) => pending.add_user(user),
                 ChangeScope::Device(user, device) => pending.add_device((user, device)),
                 ChangeScope::DeviceListOf(user) => pending.add_device_list(user),
-                ChangeScope::Outbox | ChangeScope::OutgoingEdu(_) | ChangeScope::OwnReceipt(_) => {}
+                ChangeScope::Outbox
+                | ChangeScope::OutgoingEdu(_)
+                | ChangeScope::OwnReceipt(_)
+                | ChangeScope::StaleProfile(_) => {}
             }
         }
         drop(pending);

@@ -9,6 +9,7 @@ use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 use super::{
     Appservices, Clock, Passwords, UserError, keys,
     sessions::{self, NewDevice, Sessions, StartedSession},
+    user_directory::{self, ShownProfile},
 };
 use crate::storage::{
     Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction, records::AccountRecord, tables,
@@ -136,6 +137,10 @@ impl Accounts {
                 return Err(UserError::UserInUse(user_id.to_owned()));
             }
             let is_admin = account.is_admin || (account.appservice.is_none() && is_first_person(tx)?);
+            // Bots and bridged people are found where they came from (as in Synapse).
+            if account.appservice.is_none() {
+                user_directory::put(tx, user, user_id, ShownProfile::default())?;
+            }
             let record = AccountRecord {
                 password_hash,
                 is_admin,
@@ -213,6 +218,7 @@ impl Accounts {
             if erase {
                 tx.delete(&tables::PROFILES, &user);
             }
+            user_directory::remove(tx, user, user_id)?;
             keys::forget_user(tx, user)?;
             sessions::end_all_but(tx, user, None)
         })?;

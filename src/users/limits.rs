@@ -214,3 +214,9 @@ pub const PRESENCE_SHOWN_MAX: usize = 1_000;
 
 /// The longest message about a user's presence, in bytes.
 pub const STATUS_MESSAGE_BYTES_MAX: usize = 1_024;
+
+/// Words by which one user is found in the directory; a name has a few, a prank has thousands.
+pub const DIRECTORY_WORDS_MAX: usize = 32;
+
+/// The longest word that the directory tells apart, in bytes: what comes after it is not looked at.
+pub const DIRECTORY_WORD_BYTES_MAX: usize = 64;

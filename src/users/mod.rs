@@ -33,6 +33,8 @@ mod tags;
 pub mod to_device;
 mod turn;
 mod uiaa;
+pub mod user_directory;
+pub mod words;
 
 pub use account_data::{AccountData, AccountDataEntry};
 pub use accounts::{Accounts, NewAccount};

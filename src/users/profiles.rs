@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use ruma::{MxcUri, UserId};
 use serde_json::Value;
 
-use super::{Accounts, UserError, limits};
+use super::{
+    Accounts, UserError, limits,
+    user_directory::{self, ShownProfile},
+};
 use crate::storage::{Json, Read, ShortUserId, Storage, StorageError, tables};
 
 /// The display name's field.
@@ -112,6 +115,10 @@ impl Profiles {
                 return Err(UserError::ProfileTooLarge);
             }
             tx.put(&tables::PROFILES, &user, &Json(profile.fields.clone()));
+            if concerns_members {
+                let user_id = tx.user_id(user)?;
+                user_directory::update(tx, user, &user_id, ShownProfile::of(&profile))?;
+            }
             Ok(ProfileChange { concerns_members, profile })
         })
     }

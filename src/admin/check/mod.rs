@@ -6,6 +6,7 @@
 //! rebuilds what can be derived from the events. It needs the database for itself: the server must be stopped.
 
 mod chains;
+mod directory;
 mod encryption;
 mod events;
 mod media;
@@ -54,5 +55,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_media(&mut report)?;
     checker.check_encryption(&mut report)?;
     checker.check_sessions(&mut report)?;
+    checker.check_directory(&mut report)?;
     Ok(report)
 }

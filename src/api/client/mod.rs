@@ -38,6 +38,7 @@ mod thirdparty;
 mod timeline;
 mod to_device;
 mod typing;
+mod user_directory;
 pub mod voip;
 
 use super::routes::Routes;
@@ -72,6 +73,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = timeline::routes(routes);
     routes = to_device::routes(routes);
     routes = typing::routes(routes);
+    routes = user_directory::routes(routes);
     routes = reporting::routes(routes);
     routes = voip::routes(routes);
     routes = push_rules::routes(routes);

@@ -13,6 +13,7 @@ use crate::{
             LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, OWN_MEMBERSHIP_CHANGES, ROOM_MEMBERS, STRIPPED_STATE,
         },
     },
+    users::user_directory,
 };
 
 /// A membership event that has a short id and takes effect at a position.
@@ -46,6 +47,9 @@ impl MembershipChange<'_> {
         }
         if target.server_name() == self.server_name {
             self.write_local(transaction, user, membership, before);
+        } else if is_joined {
+            let shown = self.event.content().unwrap_or_default();
+            user_directory::note_remote_member(transaction, user, target, shown, self.position)?;
         }
         Ok(())
     }

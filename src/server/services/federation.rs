@@ -7,7 +7,7 @@ use crate::{
     api::{FederationServices, RoomServices, UserServices},
     config::{self, Config},
     federation::{
-        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, Outside, RemoteKeys,
+        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, Outside, ProfileRefresh, RemoteKeys,
         RemoteProfiles, RemoteRooms, RemoteSpaces,
         joins::{Admissions, IncomingInvites},
         sending::SignedWay,
@@ -57,6 +57,7 @@ pub(super) fn build(
         rooms.memberships.clone(),
         readers.servers.clone(),
     );
+    let remote_profiles = RemoteProfiles::new(outside.client.clone(), on.server_name());
     let is_presence_shared = is_presence_federated(on.config);
     let edus = IncomingEdus::new(IncomingEduSources {
         storage: on.storage(),
@@ -75,7 +76,8 @@ pub(super) fn build(
         admissions: Admissions::new(rooms.resident.clone(), outside.server_keys.clone()),
         incoming_invites: IncomingInvites::new(remote_rooms.clone(), acls.clone(), users.accounts.clone()),
         remote_rooms,
-        remote_profiles: RemoteProfiles::new(outside.client.clone(), on.server_name()),
+        profile_refresh: ProfileRefresh::new(on.storage(), remote_profiles.clone()),
+        remote_profiles,
         remote_spaces: RemoteSpaces::new(outside.client.clone(), on.server_name()),
         remote_keys,
         federation_client: outside.client,

@@ -5,6 +5,7 @@ use crate::{
     api::RoomServices,
     push::{PushRules, Successions},
     rooms::{
+        UserDirectory,
         Aliases, Appender, ClientEvents, EventSender, EventTimes, MemberProfiles, Members, Memberships,
         Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomError,
         RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing,
@@ -57,6 +58,13 @@ pub(super) fn build(
             states.clone(),
             permissions,
             on.server_name(),
+        ),
+        user_directory: UserDirectory::new(
+            storage.clone(),
+            readers.index.clone(),
+            readers.events.clone(),
+            states.clone(),
+            on.config.user_directory_shows_all,
         ),
         receipts: Receipts::new(storage.clone(), readers.events.clone(), visibility.clone(), on.clock()),
         typing: Typing::new(on.clock()),

@@ -3,6 +3,7 @@
 mod activity;
 mod appservices;
 mod backups;
+mod directory;
 mod encryption;
 mod inbound;
 mod media;
@@ -19,6 +20,7 @@ mod users;
 pub use activity::{RoomActivity, RoomKind};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
+pub use directory::DirectoryEntry;
 pub use encryption::{FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};

@@ -11,3 +11,4 @@ mod redaction;
 mod relations;
 mod spaces;
 mod state;
+mod user_directory;
