@@ -11,8 +11,8 @@ use super::{
 use crate::{
     appservices::{AppserviceQueries, Deliveries},
     federation::{
-        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, ProfileRefresh, RemoteKeys, RemoteProfiles,
-        RemoteRooms, RemoteSpaces, ServerKeys, ServerPolicy,
+        FederationClient, IncomingPdus, IncomingTransactions, OutgoingQueues, ProfileRefresh, RemoteKeys,
+        RemoteProfiles, RemoteRooms, RemoteSpaces, ServerKeys, ServerPolicy,
         joins::{Admissions, IncomingInvites},
     },
     media::{MediaStore, Thumbnails, UrlPreviews},

@@ -192,9 +192,9 @@ impl UserDirectory {
         if !self.index.has_local_member(room)? {
             return Ok(false);
         }
-        let root = self.index.current_state(room)?;
+        let state = self.index.current_state(room)?;
         let says = |event_type: &str, open: fn(&Event) -> bool| {
-            let Some(short) = self.states.get(root, event_type, "")? else { return Ok(false) };
+            let Some(short) = self.states.get(state, event_type, "")? else { return Ok(false) };
             Ok::<_, RoomError>(self.events.get(short)?.is_some_and(|stored| open(&stored.event)))
         };
         Ok(says("m.room.join_rules", |event| {
@@ -283,6 +283,8 @@ mod tests {
                     password_hash: None,
                     is_admin: false,
                     is_deactivated: false,
+                    is_locked: false,
+                    is_suspended: false,
                     created_at: MilliSecondsSinceUnixEpoch(0_u32.into()),
                     appservice: None,
                 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::registrations::Registrations;
-use crate::{api::ApiState, media::MediaCleanup, net::Shutdown};
+use crate::{api::ApiState, media::MediaCleanup, net::Shutdown, users::user_directory};
 
 /// How often what was learnt of devices in passing (when they were last seen) is written down.
 const LAST_SEEN_WRITE_INTERVAL: Duration = Duration::from_secs(300);
@@ -29,6 +29,11 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     tasks.spawn(state.federation.outgoing_queues.clone().run(shutdown.clone()));
     tasks.spawn(state.federation.profile_refresh.clone().run(shutdown.clone()));
     tasks.spawn(state.users.presence.clone().expire());
+    let storage = state.shared.storage.clone();
+    tasks.spawn(async move {
+        // Its error is logged, and the next start tries again.
+        let _ = crate::api::blocking::run(move || user_directory::add_missing(&storage)).await;
+    });
     let typing = state.rooms.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.sync.notifier.clone(), shutdown.clone());

@@ -220,3 +220,6 @@ pub const DIRECTORY_WORDS_MAX: usize = 32;
 
 /// The longest word that the directory tells apart, in bytes: what comes after it is not looked at.
 pub const DIRECTORY_WORD_BYTES_MAX: usize = 64;
+
+/// Accounts that are put into the directory in one transaction, where they are older than it.
+pub const DIRECTORY_ADDED_AT_ONCE: usize = 256;

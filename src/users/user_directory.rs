@@ -16,9 +16,9 @@ use super::{
     words::{Script, cut, words},
 };
 use crate::storage::{
-    ChangeScope, Direction, Json, Read, ShortUserId, StorageError, StreamPosition, Transaction,
+    ChangeScope, Direction, Json, Read, ShortUserId, Storage, StorageError, StreamPosition, Transaction,
     records::DirectoryEntry,
-    tables::{DIRECTORY_USERS, DIRECTORY_WORDS},
+    tables::{ACCOUNTS, DIRECTORY_USERS, DIRECTORY_WORDS},
 };
 
 /// What a member event says of its user.
@@ -104,6 +104,32 @@ pub fn update(
     if tx.contains(&DIRECTORY_USERS, &user)? { put(tx, user, user_id, shown) } else { Ok(()) }
 }
 
+/// Puts the accounts in that are not there: they are older than the directory. A few accounts a transaction;
+/// returns how many there were.
+pub fn add_missing(storage: &Storage) -> Result<usize, StorageError> {
+    let mut missing = Vec::new();
+    let range = ACCOUNTS.all();
+    for row in storage.scan(&ACCOUNTS, &range, Direction::Forward) {
+        let (user, Json(account)) = row?;
+        if !account.is_deactivated && !storage.contains(&DIRECTORY_USERS, &user)? {
+            missing.push(user);
+        }
+    }
+    for users in missing.chunks(limits::DIRECTORY_ADDED_AT_ONCE) {
+        storage.write(|tx| users.iter().try_for_each(|user| add_account(tx, *user)))?;
+    }
+    Ok(missing.len())
+}
+
+fn add_account(tx: &mut Transaction<'_>, user: ShortUserId) -> Result<(), StorageError> {
+    let is_active = tx.get(&ACCOUNTS, &user)?.is_some_and(|Json(account)| !account.is_deactivated);
+    if is_active && !tx.contains(&DIRECTORY_USERS, &user)? {
+        let (user_id, profile) = (tx.user_id(user)?, Profile::read(tx, user)?);
+        put(tx, user, &user_id, ShownProfile::of(&profile))?;
+    }
+    Ok(())
+}
+
 /// Takes a user out of the directory.
 pub fn remove(tx: &mut Transaction<'_>, user: ShortUserId, user_id: &UserId) -> Result<(), StorageError> {
     remove_words(tx, user, user_id, None)?;
@@ -163,7 +189,7 @@ fn remove_words(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{storage::Storage, users::fixture::Fixture};
+    use crate::users::fixture::Fixture;
     use ruma::user_id;
     use serde_json::json;
 
@@ -186,6 +212,20 @@ mod tests {
         for word in ["yara", "alice", "1", ""] {
             assert_eq!(found(&server.storage, word), [], "{word}");
         }
+    }
+
+    #[test]
+    fn accounts_that_are_older_than_the_directory_are_added() {
+        let server = Fixture::new();
+        let (alice, bob) = (server.user("alice"), server.user("bob"));
+        server.profiles.set(alice.user, "displayname", json!("Zoë")).unwrap();
+        server.accounts.deactivate(&bob.user_id, false).unwrap();
+        server.storage.write(|tx| remove(tx, alice.user, &alice.user_id)).unwrap();
+        assert_eq!(found(&server.storage, "zoe"), []);
+        assert_eq!(add_missing(&server.storage).unwrap(), 1);
+        assert_eq!(found(&server.storage, "zoe"), [alice.user]);
+        assert_eq!(found(&server.storage, "bob"), []);
+        assert_eq!(add_missing(&server.storage).unwrap(), 0);
     }
 
     #[test]

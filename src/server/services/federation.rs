@@ -7,8 +7,8 @@ use crate::{
     api::{FederationServices, RoomServices, UserServices},
     config::{self, Config},
     federation::{
-        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, Outside, ProfileRefresh, RemoteKeys,
-        RemoteProfiles, RemoteRooms, RemoteSpaces,
+        IncomingPdus, IncomingTransactions, OtherServers, OutgoingQueues, Outside, ProfileRefresh,
+        RemoteKeys, RemoteProfiles, RemoteRooms, RemoteSpaces,
         joins::{Admissions, IncomingInvites},
         sending::SignedWay,
         transactions::{IncomingEduSources, IncomingEdus},

@@ -5,10 +5,9 @@ use crate::{
     api::RoomServices,
     push::{PushRules, Successions},
     rooms::{
-        UserDirectory,
         Aliases, Appender, ClientEvents, EventSender, EventTimes, MemberProfiles, Members, Memberships,
         Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomError,
-        RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing,
+        RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
     },
 };
 

@@ -45,15 +45,15 @@ fn people_come_and_go_with_open_rooms_names_and_accounts() {
     let room = alice.create_room(json!({}));
     assert!(found(&bob, &name).is_empty());
     alice.set_state(&room, "m.room.join_rules", "", json!({ "join_rule": "public" })).ok();
-    assert_eq!(found(&bob, &name), [alice.user_id.clone()]);
+    assert_eq!(found(&bob, &name), std::slice::from_ref(&alice.user_id));
     let readable = json!({ "history_visibility": "world_readable" });
     alice.set_state(&room, "m.room.history_visibility", "", readable).ok();
     alice.set_state(&room, "m.room.join_rules", "", json!({ "join_rule": "invite" })).ok();
-    assert_eq!(found(&bob, &name), [alice.user_id.clone()]);
+    assert_eq!(found(&bob, &name), std::slice::from_ref(&alice.user_id));
     let renamed = unique("Yara");
     set_name(&alice, &renamed);
     assert!(found(&bob, &name).is_empty());
-    assert_eq!(found(&bob, &renamed), [alice.user_id.clone()]);
+    assert_eq!(found(&bob, &renamed), std::slice::from_ref(&alice.user_id));
     let ignored = json!({ "ignored_users": { &alice.user_id: {} } });
     let data = format!("/_matrix/client/v3/user/{}/account_data/m.ignored_user_list", bob.user_id);
     bob.put(&data, ignored).ok();
@@ -63,7 +63,7 @@ fn people_come_and_go_with_open_rooms_names_and_accounts() {
     assert!(found(&bob, &renamed).is_empty());
     let again = alice.create_room(json!({ "preset": "public_chat" }));
     bob.join(&again).ok();
-    assert_eq!(found(&bob, &renamed), [alice.user_id.clone()]);
+    assert_eq!(found(&bob, &renamed), std::slice::from_ref(&alice.user_id));
     let auth = json!({
         "type": "m.login.password", "password": crate::harness::PASSWORD,
         "identifier": { "type": "m.id.user", "user": alice.user_id },
