@@ -30,3 +30,6 @@ pub const KEY_QUERY_USERS_MAX: usize = 10_000;
 
 /// Pages of a room's history that are fetched from other servers to find the event of a time before what is known.
 pub const HISTORY_PAGES_FOR_TIME_MAX: usize = 5;
+
+/// Messages for a dehydrated device in one answer: all of a day's as a rule.
+pub const DEHYDRATED_EVENTS_MAX: usize = 500;

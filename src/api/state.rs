@@ -26,8 +26,8 @@ use crate::{
     storage::Storage,
     sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
-        AccountData, Accounts, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens, OpenIdTokens,
-        Presence, Profiles, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
+        AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
+        OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
     },
 };
 
@@ -77,6 +77,10 @@ api_state! {
         accounts: Accounts,
         /// Devices.
         devices: Devices,
+        /// Dehydrated devices.
+        dehydrated_devices: DehydratedDevices,
+        /// Where two devices meet that do not know each other yet.
+        rendezvous: Rendezvous,
         /// Profiles.
         profiles: Profiles,
         /// Account data and tags.

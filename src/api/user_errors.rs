@@ -29,6 +29,7 @@ impl From<UserError> for ApiError {
             | UserError::NotRegistered(_)
             | UserError::KeyIdInUse
             | UserError::ForeignSender(_)
+            | UserError::NotDehydrated(_)
             | UserError::WrongMac => (StatusCode::FORBIDDEN, ErrorKind::Forbidden),
             UserError::ExclusiveUser(_) => (StatusCode::BAD_REQUEST, ErrorKind::Exclusive),
             UserError::NotADeviceOf { .. } => (StatusCode::BAD_REQUEST, ErrorKind::UnknownDevice),
@@ -47,6 +48,7 @@ impl From<UserError> for ApiError {
             | UserError::InvalidProfileField
             | UserError::InvalidProfileValue(_)
             | UserError::KeysOfAnother
+            | UserError::DeviceInUse(_)
             | UserError::InvalidNonce => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::ProfileFieldNameTooLong => (StatusCode::BAD_REQUEST, ErrorKind::KeyTooLarge),
             UserError::ProfileTooLarge => (StatusCode::BAD_REQUEST, ErrorKind::ProfileTooLarge),
@@ -56,7 +58,9 @@ impl From<UserError> for ApiError {
                 (StatusCode::BAD_REQUEST, ErrorKind::BadJson)
             }
             UserError::OneTimeKeyExists(_) => (StatusCode::BAD_REQUEST, ErrorKind::Unknown),
-            UserError::NoBackup | UserError::NoBackedUpKey => (StatusCode::NOT_FOUND, ErrorKind::NotFound),
+            UserError::NoBackup | UserError::NoBackedUpKey | UserError::NoDehydratedDevice => {
+                (StatusCode::NOT_FOUND, ErrorKind::NotFound)
+            }
             UserError::OtherBackup(_) => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::WrongBackupVersion(current) => {
                 let data = WrongRoomKeysVersionErrorData::new(current.to_string());

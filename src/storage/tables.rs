@@ -197,6 +197,8 @@ tables! {
     86 REFRESH_TOKENS in Users: [u8; 32] => (ShortUserId, OwnedDeviceId);
     /// The refresh tokens of each device that has some.
     87 DEVICE_REFRESH_TOKENS in Users: (ShortUserId, OwnedDeviceId) => Json<RefreshRecord>;
+    /// Each user's dehydrated device (MSC3814).
+    84 DEHYDRATED_DEVICES in Users: ShortUserId => Json<DehydratedDeviceRecord>;
 
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;

@@ -129,6 +129,16 @@ pub enum UserError {
     #[error("The HMAC is not right")]
     WrongMac,
 
+    /// A device that is logged in cannot become the dehydrated one.
+    #[error("The device {0} is logged in")]
+    DeviceInUse(OwnedDeviceId),
+    /// The user has no dehydrated device.
+    #[error("There is no dehydrated device")]
+    NoDehydratedDevice,
+    /// The user's dehydrated device is another one.
+    #[error("{0} is not the dehydrated device")]
+    NotDehydrated(OwnedDeviceId),
+
     /// The content of a to-device message must be an object.
     #[error("The content of a message must be a JSON object")]
     ToDeviceContentNotAnObject,

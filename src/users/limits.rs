@@ -153,6 +153,9 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// One-time keys of one device and algorithm: clients keep 50 to 100.
 pub const ONE_TIME_KEYS_PER_DEVICE_MAX: usize = 500;
 
+/// The encrypted private keys of a dehydrated device, in bytes: a hundred one-time keys have 5 KiB.
+pub const DEHYDRATED_DATA_BYTES_MAX: usize = 64 * 1024;
+
 /// Algorithms that a device has one-time or fallback keys of.
 pub const KEY_ALGORITHMS_MAX: usize = 8;
 
@@ -223,3 +226,13 @@ pub const DIRECTORY_WORD_BYTES_MAX: usize = 64;
 
 /// Accounts that are put into the directory in one transaction, where they are older than it.
 pub const DIRECTORY_ADDED_AT_ONCE: usize = 256;
+
+/// The text of a rendezvous session, in bytes (MSC4108: 4 KB).
+pub const RENDEZVOUS_BYTES_MAX: usize = 4_096;
+
+/// How long a rendezvous session lives: time to confirm on two devices and to pass what a login asks for (MSC4108:
+/// at least 120 and at most 300 seconds).
+pub const RENDEZVOUS_LIFETIME_MS: u64 = 300_000;
+
+/// Rendezvous sessions at a time: at most one MiB. Each address may begin as many as it may try to log in.
+pub const RENDEZVOUS_MAX: usize = 256;

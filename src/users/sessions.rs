@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{
-    Appservice, Appservices, Clock, UserError, keys,
+    Appservice, Appservices, Clock, UserError, dehydrated_devices, keys,
     last_seen::{LastSeen, SeenMark},
     limits,
     refresh_tokens::{self, RefreshGrant},
@@ -376,13 +376,14 @@ fn end_tokens(
 }
 
 /// Deletes a device with its session, in a transaction; answers its access tokens.
-fn end(
+pub(super) fn end(
     tx: &mut Transaction<'_>,
     key: &(ShortUserId, OwnedDeviceId),
 ) -> Result<Vec<SecretHash>, StorageError> {
     let ended = end_tokens(tx, key)?;
     keys::forget_device(tx, key.0, &key.1)?;
     to_device::drop_queue(tx, key.0, &key.1)?;
+    dehydrated_devices::forget(tx, key)?;
     tx.delete(&tables::DEVICES_LAST_SEEN, key);
     tx.delete(&tables::DEVICES, key);
     end_pushers(tx, key)?;

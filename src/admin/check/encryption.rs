@@ -10,8 +10,8 @@ use crate::storage::{
     Direction, Json, Read, ShortUserId, StorageError,
     records::KeyStock,
     tables::{
-        BACKED_UP_KEYS, BACKUP_VERSIONS, DEVICE_KEYS, DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES,
-        KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
+        BACKED_UP_KEYS, BACKUP_VERSIONS, DEHYDRATED_DEVICES, DEVICE_KEYS, DEVICE_LIST_CHANGES,
+        DEVICE_LIST_POSITIONS, DEVICES, KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
     },
 };
 
@@ -56,6 +56,10 @@ impl Checker<'_> {
         for row in self.storage.scan(&TO_DEVICE, &TO_DEVICE.all(), Direction::Forward) {
             let ((user, device_id, _), _) = row?;
             self.expect_device(report, "TO_DEVICE", user, &device_id)?;
+        }
+        for row in self.storage.scan(&DEHYDRATED_DEVICES, &DEHYDRATED_DEVICES.all(), Direction::Forward) {
+            let (user, Json(record)) = row?;
+            self.expect_device(report, "DEHYDRATED_DEVICES", user, &record.device_id)?;
         }
         Ok(())
     }

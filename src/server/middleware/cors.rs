@@ -2,7 +2,7 @@
 
 use http::{
     HeaderName, Method,
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH},
 };
 use tower_http::cors::{Any, CorsLayer};
 
@@ -20,6 +20,13 @@ pub fn layer() -> CorsLayer {
             Method::DELETE,
             Method::OPTIONS,
         ])
-        .allow_headers([HeaderName::from_static("x-requested-with"), CONTENT_TYPE, AUTHORIZATION])
+        // The last two are rendezvous sessions' (MSC4108).
+        .allow_headers([
+            HeaderName::from_static("x-requested-with"),
+            CONTENT_TYPE,
+            AUTHORIZATION,
+            IF_MATCH,
+            IF_NONE_MATCH,
+        ])
         .max_age(CORS_MAX_AGE)
 }

@@ -7,9 +7,9 @@ use crate::{
     api::{UserServices, client::voip::RtcFoci},
     config::{self, Config},
     users::{
-        AccountData, Accounts, Clock, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy, Sessions, SharedSecret, ToDevice,
-        TurnAuthentication, TurnServers, Uiaa, UserError,
+        AccountData, Accounts, Clock, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups,
+        LoginTokens, OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy, Rendezvous, Sessions,
+        SharedSecret, ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
     },
 };
 
@@ -20,10 +20,13 @@ pub(super) fn build(on: Foundation<'_>) -> Result<UserServices, StartError> {
     let sessions = Sessions::new(storage.clone(), on.clock()).with_access_token_lifetime(lifetime);
     let passwords = Passwords::new(usize::try_from(config.password_min_length).unwrap_or(usize::MAX));
     let accounts = Accounts::new(storage.clone(), sessions.clone(), passwords, on.server_name(), on.clock());
+    let to_device = ToDevice::new(storage.clone(), on.server_name(), on.clock());
     Ok(UserServices {
         profiles: Profiles::new(storage.clone(), accounts.clone()),
         openid_tokens: OpenIdTokens::new(storage.clone(), on.clock()),
-        to_device: ToDevice::new(storage.clone(), on.server_name(), on.clock()),
+        dehydrated_devices: DehydratedDevices::new(sessions.clone(), to_device.clone()),
+        rendezvous: Rendezvous::new(on.clock()),
+        to_device,
         encryption_keys: EncryptionKeys::new(storage.clone(), on.server_name()),
         key_backups: KeyBackups::new(storage.clone()),
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ruma::OwnedDeviceId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -23,4 +24,13 @@ pub struct FallbackKey {
     pub key: Box<RawValue>,
     /// Whether it has been given out since it was uploaded.
     pub used: bool,
+}
+
+/// A device that is nowhere logged in and collects messages until one that is takes them over (MSC3814).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DehydratedDeviceRecord {
+    /// Its id; the device itself is among the user's devices.
+    pub device_id: OwnedDeviceId,
+    /// Its private keys, encrypted by the client that made it: JSON as uploaded.
+    pub data: Box<RawValue>,
 }

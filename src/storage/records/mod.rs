@@ -21,7 +21,7 @@ pub use activity::{RoomActivity, RoomKind};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
 pub use directory::DirectoryEntry;
-pub use encryption::{FallbackKey, KeyStock};
+pub use encryption::{DehydratedDeviceRecord, FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;
 pub use media::{FileHash, MediaKind, MediaRecord, ThumbnailRecord, UrlPreviewRecord};
 pub use outgoing::{DestinationRow, InFlight};

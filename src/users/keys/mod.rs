@@ -29,6 +29,7 @@ pub use cross_signing::{CrossSigningUpload, KeyKind, NewKeys};
 pub use query::{KeyQuery, UserKeys};
 pub(super) use removal::{forget_device, forget_user};
 pub use signatures::{SignatureFailure, SignedObjects, UploadedSignatures};
+pub(super) use upload::CheckedUpload;
 pub use upload::{KeyUpload, NamedKey};
 
 /// The service; cheap to clone.

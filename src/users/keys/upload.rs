@@ -61,22 +61,49 @@ impl EncryptionKeys {
         device_id: &DeviceId,
         upload: &KeyUpload,
     ) -> Result<BTreeMap<String, u64>, UserError> {
+        let upload = CheckedUpload::new(user_id, device_id, upload)?;
+        let device = (user, device_id.to_owned());
+        self.storage.write(|tx| {
+            if !tx.contains(&tables::DEVICES, &device)? {
+                return Err(UserError::UnknownDevice(device_id.to_owned()));
+            }
+            upload.write(tx, &device)
+        })
+    }
+}
+
+/// An upload that a device may make.
+pub(in crate::users) struct CheckedUpload<'a> {
+    device_keys: Option<Vec<u8>>,
+    stock: &'a KeyUpload,
+}
+
+impl<'a> CheckedUpload<'a> {
+    /// Refuses keys of other devices and what is no key.
+    pub(in crate::users) fn new(
+        user_id: &UserId,
+        device_id: &DeviceId,
+        upload: &'a KeyUpload,
+    ) -> Result<Self, UserError> {
         let device_keys = match &upload.device_keys {
             Some(keys) => Some(checked_device_keys(user_id, device_id, keys)?),
             None => None,
         };
         check_keys(&upload.one_time_keys)?;
         check_keys(&upload.fallback_keys)?;
-        let device = (user, device_id.to_owned());
-        self.storage.write(|tx| {
-            if !tx.contains(&tables::DEVICES, &device)? {
-                return Err(UserError::UnknownDevice(device_id.to_owned()));
-            }
-            if let Some(keys) = &device_keys {
-                put_device_keys(tx, &device, keys)?;
-            }
-            put_stock(tx, &device, &upload.one_time_keys, &upload.fallback_keys)
-        })
+        Ok(Self { device_keys, stock: upload })
+    }
+
+    /// Writes the keys of a device that exists; answers how many one-time keys it now has by algorithm.
+    pub(in crate::users) fn write(
+        &self,
+        tx: &mut Transaction<'_>,
+        device: &(ShortUserId, OwnedDeviceId),
+    ) -> Result<BTreeMap<String, u64>, UserError> {
+        if let Some(keys) = &self.device_keys {
+            put_device_keys(tx, device, keys)?;
+        }
+        put_stock(tx, device, &self.stock.one_time_keys, &self.stock.fallback_keys)
     }
 }
 

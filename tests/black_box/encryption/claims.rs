@@ -1,7 +1,7 @@
 //! One-time keys: none is given out twice, and none is lost but those whose answer was on its way when the server
 //! was killed.
 //!
-//! `CONDUIT_TEST_CLAIMS=10000` runs the test at full size.
+//! `CONDUIT_TEST_CLAIMS=600` runs a smaller test.
 
 use std::{
     collections::HashSet,
@@ -19,9 +19,11 @@ use crate::harness::{Client, Server, ServerSettings};
 
 const CLAIMERS: usize = 32;
 const CRASHES: usize = 3;
-/// Keys uploaded by one request and device.
+/// Keys uploaded by one request, as clients do.
 const KEYS_AT_ONCE: usize = 50;
-const CLAIMS_DEFAULT: usize = 600;
+/// Keys that wait at a time, below what the server keeps for a device.
+const KEYS_WAITING_MAX: u64 = 400;
+const CLAIMS_DEFAULT: usize = 10_000;
 
 struct Scene {
     owner: Client,
@@ -32,13 +34,21 @@ struct Scene {
 }
 
 impl Scene {
-    fn upload(&self, from: usize) {
-        let key = |n: usize| {
-            (format!("signed_curve25519:K{n}"), json!({ "key": format!("{n}"), "signatures": {} }))
-        };
-        let keys: serde_json::Map<String, Value> = (from..from + KEYS_AT_ONCE).map(key).collect();
-        let answer = self.owner.post("/_matrix/client/v3/keys/upload", json!({ "one_time_keys": keys }));
-        assert!(answer.ok()["one_time_key_counts"]["signed_curve25519"].as_u64().unwrap() > 0);
+    /// Uploads keys, of which those from `from` on are new, until enough wait; the number of the next key.
+    fn fill(&self, mut from: usize) -> usize {
+        loop {
+            let key = |n: usize| {
+                (format!("signed_curve25519:K{n}"), json!({ "key": format!("{n}"), "signatures": {} }))
+            };
+            let keys: serde_json::Map<String, Value> = (from..from + KEYS_AT_ONCE).map(key).collect();
+            let answer =
+                self.owner.post("/_matrix/client/v3/keys/upload", json!({ "one_time_keys": keys })).ok();
+            let waiting = answer["one_time_key_counts"]["signed_curve25519"].as_u64().unwrap();
+            from += KEYS_AT_ONCE;
+            if waiting >= KEYS_WAITING_MAX {
+                return from;
+            }
+        }
     }
 
     /// Claims until there are no keys left or the server is gone.
@@ -68,14 +78,11 @@ fn no_key_is_given_twice_and_none_is_lost() {
     let claimer = server.register("claimer");
     let claimers = vec![claimer; CLAIMERS];
     let mut scene = Scene { owner, claimers, given: Mutex::default(), unanswered: AtomicUsize::new(0) };
-    let mut uploaded = 0;
-    let rounds = claims.div_ceil(8 * KEYS_AT_ONCE).max(CRASHES + 1);
-    for round in 0..rounds {
-        while uploaded < claims * (round + 1) / rounds {
-            scene.upload(uploaded);
-            uploaded += KEYS_AT_ONCE;
-        }
-        let crashes = round < CRASHES;
+    let (mut uploaded, mut crashed) = (0, 0);
+    while uploaded < claims || crashed < CRASHES {
+        uploaded = scene.fill(uploaded);
+        // The crashes are spread over the whole.
+        let crashes = crashed < CRASHES && uploaded > claims * crashed / CRASHES;
         let before = scene.given.lock().unwrap().len();
         thread::scope(|scope| {
             for claimer in 0..CLAIMERS {
@@ -90,6 +97,7 @@ fn no_key_is_given_twice_and_none_is_lost() {
             }
         });
         if crashes {
+            crashed += 1;
             server.restart();
             let base_url = server.base_url().to_owned();
             scene.owner = scene.owner.moved_to(&base_url);

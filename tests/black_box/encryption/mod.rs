@@ -2,4 +2,6 @@
 
 mod backups;
 mod claims;
+mod dehydrated;
 mod messages;
+mod rendezvous;
