@@ -48,6 +48,15 @@ impl Requester {
         Err(ApiError::forbidden("You can do this only for yourself"))
     }
 
+    /// Refuses with 401 whose session has ended since the request came: who was logged out while waiting is told
+    /// nothing more. Reads the store. An application service has no session that could end.
+    pub fn check_session(&self, sessions: &Sessions) -> Result<(), ApiError> {
+        if self.appservice.is_none() && !sessions.is_logged_in(self.user, &self.device_id)? {
+            return Err(unknown_token());
+        }
+        Ok(())
+    }
+
     /// Whether the limits on how often one may do things hold: not for application services that are
     /// registered so, nor for their own users.
     pub fn is_rate_limited(&self) -> bool {

@@ -24,7 +24,7 @@ use crate::{
         Timelines, Typing, UserDirectory, Visibility,
     },
     storage::Storage,
-    sync::{DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
+    sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
         AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
         OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
@@ -161,6 +161,8 @@ api_state! {
         sliding_sync: SlidingSync,
         /// Wakes waiting syncs.
         notifier: Notifier,
+        /// How many looks an account has under way.
+        account_looks: AccountLooks,
     }
     /// Notifications.
     push: PushServices {

@@ -35,19 +35,22 @@ pub struct MemoryShares {
     pub short_ids: u64,
     /// Parsed events.
     pub events: u64,
+    /// What sliding sync remembers of connections and of the order of users' rooms.
+    pub sliding_sync: u64,
 }
 
 impl MemoryShares {
-    /// Shares of a budget: half to blocks, a quarter to memtables, the rest to our own caches.
+    /// Shares of a budget: nearly half to blocks, a quarter to memtables, the rest to our own caches.
     pub fn of(budget_bytes: u64) -> Self {
         let part = |sixteenths: u64| budget_bytes / 16 * sixteenths;
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
-            block_cache: size(part(8)),
+            block_cache: size(part(7)),
             memtables: size(part(4)),
             state_nodes: part(1),
             short_ids: part(1),
             events: part(2),
+            sliding_sync: part(1),
         }
     }
 }

@@ -203,6 +203,7 @@ impl Search<'_> {
             match row {
                 Some(row) if row.membership == Membership::Join && row.position > self.since => {
                     self.add_members_of_new_room(room)?;
+                    self.add_those_who_had_left(room)?;
                 }
                 Some(row) if row.membership == Membership::Join => self.add_difference(room)?,
                 _ => {
@@ -289,6 +290,25 @@ impl Search<'_> {
             return Ok(());
         }
         self.left.extend(self.members(room)?);
+        self.add_those_who_had_left(room)
+    }
+
+    /// The user went from a room and perhaps came back: who went from it besides, or may have.
+    fn add_those_who_had_left(&mut self, room: ShortRoomId) -> Result<(), RoomError> {
+        let Some(head) = self.lists.index.head(room)? else { return Ok(()) };
+        let Some(before) = self.lists.state_at(room, self.since, head.newest)? else { return Ok(()) };
+        let own = self.lists.states.get_short(before, ShortStateKeyId::member(self.user))?;
+        if !self.lists.is_member_event_of_present(own)? {
+            return Ok(());
+        }
+        for difference in self.lists.states.diff(before, StateRoot::from_bytes(head.state))? {
+            let Some(member) = difference.key.as_member().filter(|member| *member != self.user) else {
+                continue;
+            };
+            if self.lists.is_member_event_of_present(difference.before)? {
+                self.left.insert(member);
+            }
+        }
         Ok(())
     }
 }

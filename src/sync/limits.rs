@@ -30,6 +30,10 @@ pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// more ends the oldest wait.
 pub const WAITERS_PER_DEVICE_MAX: usize = 8;
 
+/// Looks for news of one account that are under way at the same time: a quarter of the threads that may block. The
+/// account's further clients wait for them.
+pub const LOOKS_PER_ACCOUNT_MAX: usize = 4;
+
 /// Changed rooms and users that wait for the notifier's thread. With more, it wakes everybody instead.
 pub const PENDING_CHANGES_MAX: usize = 16_384;
 
@@ -78,8 +82,12 @@ pub const SLIDING_TIMELINE_MAX: usize = 100;
 /// What a connection is counted with that has told nothing: its entries in the tables, locks and strings.
 pub const CONNECTION_BYTES: usize = 512;
 
-/// Bytes of all connections together, about 150 a room that was told: 100,000 rooms. Who is forgotten starts anew.
-pub const CONNECTIONS_BYTES_MAX: usize = 16 << 20;
+/// The connections' share of sliding sync's memory, in thirds; the rest are the orders of users' rooms. A connection
+/// has about 150 bytes a room that was told, an order 100 a room. Who is forgotten starts anew, or is read again.
+pub const CONNECTIONS_MEMORY_THIRDS: usize = 2;
+
+/// Memory of sliding sync where nobody says how much: 70,000 rooms that were told, and the orders of 50,000.
+pub const SLIDING_MEMORY_BYTES_DEFAULT: usize = 16 << 20;
 
 /// Connections of one device: Element X has two, and one more for each notification it looks up.
 pub const CONNECTIONS_PER_DEVICE_MAX: usize = 16;
@@ -89,9 +97,6 @@ pub const REQUIRED_STATES_SHARED_MAX: usize = 64;
 
 /// Lazily loaded members remembered of one room of a connection; with more, some are told again.
 pub const SLIDING_MEMBERS_KNOWN_MAX: usize = 100;
-
-/// Bytes of the orders of users' rooms, about 100 a room. Who is forgotten is read again.
-pub const USER_ROOMS_BYTES_MAX: usize = 8 << 20;
 
 /// Spaces whose children are kept in memory for one user's filters.
 pub const SPACES_REMEMBERED_MAX: usize = 64;

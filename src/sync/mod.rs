@@ -7,6 +7,7 @@
 //! incremental sync visits what changed since its token and nothing else: never a user's rooms, never a
 //! room's members, unless the client asks for members. Nothing here changes what it tells about.
 
+mod account_looks;
 pub mod changed_rooms;
 mod device_lists;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub mod v3;
 mod wait;
 pub mod window;
 
+pub use account_looks::{AccountLook, AccountLooks};
 pub use device_lists::{DeviceListChanges, DeviceLists};
 pub use error::SyncError;
 pub use filter::SyncFilter;

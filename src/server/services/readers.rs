@@ -13,6 +13,8 @@ pub(super) struct RoomReaders {
     pub visibility: Visibility,
     pub timelines: Timelines,
     pub servers: RoomServers,
+    /// What sliding sync may remember.
+    pub sliding_bytes: usize,
 }
 
 impl RoomReaders {
@@ -23,7 +25,9 @@ impl RoomReaders {
         let states = RoomStates::new(storage.clone(), cache_bytes);
         let visibility = Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone());
         let timelines = Timelines::new(storage.clone(), events.clone(), states.clone());
-        Self { index, events, states, visibility, timelines, servers: RoomServers::new(storage.clone()) }
+        let servers = RoomServers::new(storage.clone());
+        let sliding_bytes = usize::try_from(shares.sliding_sync).unwrap_or(usize::MAX);
+        Self { index, events, states, visibility, timelines, servers, sliding_bytes }
     }
 
     pub fn permissions(&self) -> Permissions {

@@ -7,7 +7,7 @@ use crate::{
     rooms::Typing,
     storage::{Storage, StorageError},
     sync::{
-        Notifier,
+        AccountLooks, Notifier,
         sliding::SlidingSync,
         v3::{SyncSources, SyncV3},
     },
@@ -37,8 +37,9 @@ pub(super) fn build(
     });
     Ok(SyncServices {
         device_lists: sync_v3.device_lists().clone(),
-        sliding_sync: SlidingSync::new(sync_v3.clone()),
+        sliding_sync: SlidingSync::with_memory(sync_v3.clone(), readers.sliding_bytes),
         sync_v3,
+        account_looks: AccountLooks::default(),
         notifier: start_notifier(on.storage, &rooms.typing)?,
     })
 }

@@ -24,12 +24,6 @@ pub(super) struct Connections {
     by_key: Mutex<ByteLru<Key, Arc<Mutex<Connection>>>>,
 }
 
-impl Default for Connections {
-    fn default() -> Self {
-        Self { by_key: Mutex::new(ByteLru::new(limits::CONNECTIONS_BYTES_MAX)) }
-    }
-}
-
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (connections, bytes) = self.lock().size();
@@ -38,6 +32,11 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
+    /// None yet; they take this many bytes at most.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { by_key: Mutex::new(ByteLru::new(bytes_max)) }
+    }
+
     /// A new connection in the place of the one with this name. Of a device's connections only the
     /// [`limits::CONNECTIONS_PER_DEVICE_MAX`] used last stay.
     pub(super) fn start(
@@ -88,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_device_has_a_bounded_number_of_connections() {
-        let connections = Connections::default();
+        let connections = Connections::new(1 << 20);
         connections.start(&viewer("B"), Some("0")).unwrap();
         for number in 0..=limits::CONNECTIONS_PER_DEVICE_MAX {
             connections.start(&viewer("A"), Some(&number.to_string())).unwrap();
@@ -100,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_new_start_takes_the_place_of_the_old_connection() {
-        let connections = Connections::default();
+        let connections = Connections::new(1 << 20);
         let first = connections.start(&viewer("A"), None).unwrap();
         let second = connections.start(&viewer("A"), None).unwrap();
         let found = connections.get(&viewer("A"), None).unwrap();

@@ -31,7 +31,7 @@ use self::{
     response::SlidingResponse, user_rooms::UserRoomsCache,
 };
 use super::{
-    SyncError,
+    SyncError, limits,
     v3::{SyncSources, SyncV3},
 };
 use crate::rooms::{SlidingToken, SyncToken, Viewer};
@@ -91,11 +91,17 @@ pub struct SlidingAnswer {
 }
 
 impl SlidingSync {
-    /// Reads with what sync v3 reads with.
+    /// Reads with what sync v3 reads with, in [`limits::SLIDING_MEMORY_BYTES_DEFAULT`].
     pub fn new(sync: SyncV3) -> Self {
-        let inner =
-            Inner { sync, connections: Connections::default(), user_rooms: UserRoomsCache::default() };
-        Self { inner: Arc::new(inner) }
+        Self::with_memory(sync, limits::SLIDING_MEMORY_BYTES_DEFAULT)
+    }
+
+    /// As [`SlidingSync::new`], remembering this many bytes at most.
+    pub fn with_memory(sync: SyncV3, bytes_max: usize) -> Self {
+        let of_connections = bytes_max / 3 * limits::CONNECTIONS_MEMORY_THIRDS;
+        let connections = Connections::new(of_connections);
+        let user_rooms = UserRoomsCache::new(bytes_max.saturating_sub(of_connections));
+        Self { inner: Arc::new(Inner { sync, connections, user_rooms }) }
     }
 
     /// Takes up the request's connection, or starts it. [`SyncError::UnknownPosition`] when it was forgotten.

@@ -37,13 +37,12 @@ pub(super) struct UserRoomsCache {
     versions: AtomicU64,
 }
 
-impl Default for UserRoomsCache {
-    fn default() -> Self {
-        Self { by_user: Mutex::new(ByteLru::new(limits::USER_ROOMS_BYTES_MAX)), versions: AtomicU64::new(1) }
-    }
-}
-
 impl UserRoomsCache {
+    /// Nobody's yet; they take this many bytes at most.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { by_user: Mutex::new(ByteLru::new(bytes_max)), versions: AtomicU64::new(1) }
+    }
+
     /// A user's rooms; they are read, or brought up to date, by [`UserRooms::update`].
     pub(super) fn of_user(&self, user: ShortUserId) -> Arc<Mutex<UserRooms>> {
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);

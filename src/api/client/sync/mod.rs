@@ -1,5 +1,6 @@
 //! Sync: telling clients what happened.
 
+mod long_poll;
 mod sliding;
 mod sync_events;
 

@@ -9,20 +9,17 @@ use tokio::time::Instant;
 
 use crate::{
     api::{
-        ApiError,
-        authentication::{Requester, unknown_token},
-        blocking,
+        ApiError, Requester, blocking,
+        client::sync::long_poll::LongPolls,
         json::{JsonBody, JsonResponse},
     },
     rooms::{SlidingToken, Viewer},
     sync::{
-        Notifier, SyncError, limits,
+        SyncError, limits,
         sliding::{
             SlidingAnswer, SlidingRequest, SlidingSync, request::SlidingBody, response::SlidingResponse,
         },
-        wait_for_news,
     },
-    users::{Presence, Sessions, presence::Asker},
 };
 
 /// What stands in the query.
@@ -52,9 +49,7 @@ impl Query {
 /// Answers at once if there is something to tell, and otherwise when there is, or when the time is over.
 pub async fn sliding(
     State(sync): State<SlidingSync>,
-    State(notifier): State<Notifier>,
-    State(sessions): State<Sessions>,
-    State(presence): State<Presence>,
+    State(polls): State<LongPolls>,
     requester: Requester,
     RawQuery(query): RawQuery,
     JsonBody(body): JsonBody<SlidingBody>,
@@ -62,36 +57,23 @@ pub async fn sliding(
     let start = Instant::now();
     let query = Query::parse(query.as_deref())?;
     body.check()?;
-    let has_session = requester.appservice.is_none();
-    let viewer = Viewer {
-        user: requester.user,
-        user_id: requester.user_id,
-        device_id: Some(requester.device_id.clone()),
-    };
-    let user = viewer.user;
-    let asker = Asker { user, user_id: &viewer.user_id, device: &requester.device_id };
-    let _syncing = presence.sync(&asker, query.set_presence.clone());
     let pos = query.pos()?;
     let timeout = Duration::from_millis(query.timeout.filter(|_| pos.is_some()).unwrap_or_default());
-    // Before reading, so that nothing that happens meanwhile is missed.
-    let registration = notifier.register(user, &requester.device_id);
+    let viewer = Viewer {
+        user: requester.user,
+        user_id: requester.user_id.clone(),
+        device_id: Some(requester.device_id.clone()),
+    };
+    let poll = polls.begin(requester, query.set_presence);
     let turn = {
         let sync = sync.clone();
         blocking::run(move || sync.begin(SlidingRequest { viewer, pos, body })).await?
     };
     let look = |_: Option<&SlidingAnswer>| {
         let (sync, turn) = (sync.clone(), turn.clone());
-        let (sessions, device_id) = (sessions.clone(), requester.device_id.clone());
-        blocking::run(move || {
-            // Who was logged out while waiting is told nothing more.
-            if has_session && !sessions.is_logged_in(user, &device_id)? {
-                return Err(unknown_token());
-            }
-            Ok(sync.answer(&turn)?)
-        })
+        move || sync.answer(&turn)
     };
-    let deadline = start + timeout.min(limits::WAIT_MAX);
-    let answer = wait_for_news(&registration, deadline, look, |answer| answer.is_news).await?;
+    let answer = poll.answer(start + timeout.min(limits::WAIT_MAX), look, |answer| answer.is_news).await?;
     Ok(JsonResponse(answer.response))
 }
 

@@ -11,18 +11,12 @@ use ruma::api::client::sync::sync_events::v3;
 use tokio::time::Instant;
 
 use crate::{
-    api::{
-        ApiError, Ruma,
-        authentication::{Requester, unknown_token},
-        blocking,
-    },
+    api::{ApiError, Requester, Ruma, blocking, client::sync::long_poll::LongPolls},
     rooms::{SyncToken, Viewer},
     sync::{
-        Notifier, limits,
+        limits,
         v3::{Answer, SyncRequest, SyncV3, response::StateUpTo},
-        wait_for_news,
     },
-    users::{Presence, Sessions, presence::Asker},
 };
 
 /// MSC4222's name of `use_state_after` before it was part of the specification.
@@ -31,18 +25,15 @@ const USE_STATE_AFTER_UNSTABLE: &str = "org.matrix.msc4222.use_state_after=true"
 /// Answers at once if there is something to tell, and otherwise when there is, or when the time is over.
 pub async fn sync_events(
     State(sync): State<SyncV3>,
-    State(notifier): State<Notifier>,
-    State(sessions): State<Sessions>,
-    State(presence): State<Presence>,
+    State(polls): State<LongPolls>,
     requester: Requester,
     RawQuery(query): RawQuery,
     Ruma(request): Ruma<v3::Request>,
 ) -> Result<Response, ApiError> {
     let start = Instant::now();
-    let has_session = requester.appservice.is_none();
     let viewer = Viewer {
         user: requester.user,
-        user_id: requester.user_id,
+        user_id: requester.user_id.clone(),
         device_id: Some(requester.device_id.clone()),
     };
     let since = request.since.as_deref().filter(|since| !since.is_empty()).map(parse_token).transpose()?;
@@ -55,29 +46,14 @@ pub async fn sync_events(
         blocking::run(move || sync.filter(&viewer, request.filter.as_ref())).await?
     };
     let wanted = SyncRequest { viewer, since, filter: Arc::new(filter), full_state, state_up_to };
-
-    // While the client waits, its user is there.
-    let viewer = &wanted.viewer;
-    let asker = Asker { user: viewer.user, user_id: &viewer.user_id, device: &requester.device_id };
-    let _syncing = presence.sync(&asker, request.set_presence);
-
-    // Before reading, so that nothing that happens meanwhile is missed.
-    let registration = notifier.register(wanted.viewer.user, &requester.device_id);
+    let poll = polls.begin(requester, request.set_presence);
     let look = |before: Option<&Answer>| {
         let since = before.map_or(wanted.since, |before| Some(before.token));
         let (sync, wanted) = (sync.clone(), SyncRequest { since, ..wanted.clone() });
-        let (sessions, device_id) = (sessions.clone(), requester.device_id.clone());
-        blocking::run(move || {
-            // Who was logged out while waiting is told nothing more.
-            if has_session && !sessions.is_logged_in(wanted.viewer.user, &device_id)? {
-                return Err(unknown_token());
-            }
-            Ok(sync.answer(&wanted)?)
-        })
+        move || sync.answer(&wanted)
     };
     let is_news = |answer: &Answer| !waits || !answer.response.is_empty();
-    let answer = wait_for_news(&registration, start + timeout, look, is_news).await?;
-    write(&answer)
+    write(&poll.answer(start + timeout, look, is_news).await?)
 }
 
 fn parse_token(token: &str) -> Result<SyncToken, ApiError> {
