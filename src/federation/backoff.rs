@@ -80,6 +80,13 @@ impl Backoff {
         (until > self.0.clock.now()).then_some(until)
     }
 
+    /// For how long a server has failed whenever it was asked; `None` if it was there the last time.
+    pub fn failing_for(&self, server: &ServerName) -> Option<Duration> {
+        let failing = self.0.failing.read().unwrap_or_else(PoisonError::into_inner);
+        let since_ms = u64::from(failing.get(server)?.since.get());
+        Some(Duration::from_millis(self.0.clock.now_ms().saturating_sub(since_ms)))
+    }
+
     /// A server could not be reached. Several requests that fail at the same time count once. `at_least` is what
     /// the server itself asks for.
     pub fn failed(&self, server: &ServerName, at_least: Option<Duration>) {

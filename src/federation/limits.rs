@@ -132,6 +132,13 @@ pub const MEDIA_REDIRECTS_MAX: usize = 3;
 /// Servers that are asked for keys at a time.
 pub const KEY_QUERIES_CONCURRENT_MAX: usize = 16;
 
+/// An outage that began so recently is waited out by who needs keys: a server that is started anew is back by then.
+/// One that lasts longer holds nobody up.
+pub const KEY_OUTAGE_WAITED_OUT: Duration = Duration::from_secs(60);
+
+/// The pause before such a server is asked again.
+pub const KEYS_ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// How long a server is asked for keys, whatever the client wants: its user waits to send a message.
 pub const KEY_QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 

@@ -1,7 +1,8 @@
 //! Keys of other servers' users: from what is known while it is good, and else asked for.
 //!
-//! A question goes to each server once, to some servers at a time, and a server that does not answer in time is
-//! told of and holds nobody else up. Main type: [`RemoteKeys`].
+//! Some servers are asked at a time, and a server that does not answer in time is told of and holds nobody else up.
+//! One that went out of order just now is asked again within that time: a message that is sent without the keys of a
+//! device will never be read there. Main type: [`RemoteKeys`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,12 +12,19 @@ use std::{
 
 use ruma::{
     OneTimeKeyAlgorithm, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId,
-    api::federation::{device::get_devices, keys::claim_keys, keys::get_keys},
+    api::{
+        OutgoingRequest,
+        federation::{device::get_devices, keys::claim_keys, keys::get_keys},
+    },
     serde::Raw,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{FederationClient, FederationError, SendOptions, limits};
+use super::{
+    FederationClient, FederationError, SendOptions,
+    client::{FederationAuthentication, FederationPath},
+    limits,
+};
 use crate::users::{
     RemoteDevices, UserError,
     keys::{ClaimedKeys, KeyClaims},
@@ -111,7 +119,7 @@ impl RemoteKeys {
             let mut found = BTreeMap::new();
             for (user_id, ticket) in singly {
                 let request = get_devices::v1::Request::new(user_id.clone());
-                let response = self.client.send_with(server, request, options).await?;
+                let response = self.ask_through_outage(server, request, options).await?;
                 let fetched = of_devices(&user_id, response)?;
                 found.insert(user_id.clone(), self.keep(user_id, fetched, ticket).await?);
             }
@@ -120,7 +128,7 @@ impl RemoteKeys {
             }
             let all = together.iter().map(|(user_id, _)| (user_id.clone(), Vec::new())).collect();
             let mut response =
-                self.client.send_with(server, get_keys::v1::Request::new(all), options).await?;
+                self.ask_through_outage(server, get_keys::v1::Request::new(all), options).await?;
             for (user_id, ticket) in together {
                 let fetched = of_query(&user_id, &mut response);
                 found.insert(user_id.clone(), self.keep(user_id, fetched, ticket).await?);
@@ -130,6 +138,34 @@ impl RemoteKeys {
         match tokio::time::timeout(time_max, work).await {
             Ok(found) => found,
             Err(_) => Err(FederationError::BadAnswer("not in time".to_owned()).into()),
+        }
+    }
+
+    /// Asks a server, again and again while its outage is young. The caller bounds the time.
+    async fn ask_through_outage<R>(
+        &self,
+        server: &ServerName,
+        request: R,
+        options: SendOptions,
+    ) -> Result<R::IncomingResponse, FederationError>
+    where
+        R: OutgoingRequest + Clone,
+        R::Authentication: FederationAuthentication,
+        R::PathBuilder: FederationPath,
+    {
+        loop {
+            let is_young = || {
+                let outage = self.client.backoff().failing_for(server);
+                outage.is_some_and(|it| it < limits::KEY_OUTAGE_WAITED_OUT)
+            };
+            let options = if is_young() { options.insisting() } else { options };
+            match self.client.send_with(server, request.clone(), options).await {
+                Err(error) if error.is_outage() && is_young() => {
+                    tracing::debug!(%server, "keys are asked for again: {error}");
+                    tokio::time::sleep(limits::KEYS_ASKED_AGAIN_AFTER).await;
+                }
+                answered => return answered,
+            }
         }
     }
 
@@ -189,7 +225,7 @@ impl RemoteKeys {
         });
         let request = claim_keys::v1::Request::new(wanted.collect());
         let options = SendOptions { time_max, ..SendOptions::default() };
-        let response = self.client.send_with(server, request, options).await?;
+        let response = self.ask_through_outage(server, request, options).await?;
         let mut claimed = ClaimedKeys::new();
         for (user_id, of_devices) in response.one_time_keys {
             let Some(asked) = claims.get(&user_id) else { continue };
@@ -267,3 +303,6 @@ async fn blocking<T: Send + 'static>(
     // A panic there has been reported; the request that asked ends as busy.
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(UserError::Busy))
 }
+
+#[cfg(test)]
+mod tests;
