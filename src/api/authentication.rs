@@ -215,9 +215,20 @@ async fn find(sessions: &Sessions, token: AccessToken) -> Result<Option<Arc<Sess
 /// The token in the header. One in the query, as old versions of the specification had it, is not looked at:
 /// addresses end up in logs.
 fn access_token(parts: &Parts) -> Option<AccessToken> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    let Some(header) = parts.headers.get(AUTHORIZATION) else { return access_token_of_query(parts) };
+    let (scheme, token) = header.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| AccessToken::new(token))
+}
+
+/// The token where clients had it before version 1.11 of the specification deprecated that: old ones still do.
+fn access_token_of_query(parts: &Parts) -> Option<AccessToken> {
+    #[derive(Deserialize)]
+    struct Query {
+        access_token: String,
+    }
+    let query: Query = serde_html_form::from_str(parts.uri.query()?).ok()?;
+    (!query.access_token.is_empty()).then(|| AccessToken::new(&query.access_token))
 }
 
 /// The client's address, where the server's shell has put it.
@@ -257,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_taken_from_the_header() {
+    async fn a_token_is_taken_from_the_header_and_of_old_clients_from_the_query() {
         let server = Fixture::new();
         let alice = server.user("alice");
         let token = &alice.access_token;
@@ -269,8 +280,12 @@ mod tests {
             assert_eq!((requester.device_id, requester.is_admin), (alice.device_id.clone(), true));
         }
         let query = format!("/x?a=b&access_token={token}&c");
-        let refused = ask::<Requester>(&server, &query, None).await.unwrap_err();
-        assert_eq!((refused.0, refused.1), (StatusCode::UNAUTHORIZED, ErrorKind::MissingToken));
+        let requester: Requester = ask(&server, &query, None).await.unwrap();
+        assert_eq!(requester.user, alice.user);
+        assert!(
+            ask::<Requester>(&server, &query, Some("Bearer abc")).await.is_err(),
+            "the header comes first"
+        );
     }
 
     #[tokio::test]

@@ -1,14 +1,17 @@
 //! Pages of room directories, for clients and for other servers.
 
+use axum::response::{IntoResponse, Response};
 use ruma::{
     OwnedServerName, UInt,
     api::federation::directory::get_public_rooms_filtered::v1::{
         Request as ForeignRequest, Response as Foreign,
     },
-    directory::{Filter, RoomNetwork},
+    directory::{Filter, PublicRoomsChunk, RoomNetwork},
+    room::JoinRuleKind,
 };
+use serde::Serialize;
 
-use super::{ApiError, blocking};
+use super::{ApiError, blocking, json::JsonResponse};
 use crate::{
     federation::FederationClient,
     rooms::{ReadError, RoomDirectory},
@@ -25,6 +28,49 @@ pub struct DirectoryQuery {
     pub filter: Filter,
     /// Whose rooms.
     pub network: RoomNetwork,
+}
+
+/// A page as it is answered, to clients and servers alike. ruma's types leave the join rule out where it is the
+/// default, and clients then don't know whether the other server tells it at all.
+#[derive(Debug, Serialize)]
+pub struct DirectoryAnswer {
+    chunk: Vec<ListedRoom>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_room_count_estimate: Option<UInt>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedRoom {
+    #[serde(flatten)]
+    room: PublicRoomsChunk,
+    /// Where the room does not say it itself.
+    #[serde(rename = "join_rule", skip_serializing_if = "Option::is_none")]
+    default_join_rule: Option<JoinRuleKind>,
+}
+
+impl From<Foreign> for DirectoryAnswer {
+    fn from(page: Foreign) -> Self {
+        let listed = |room: PublicRoomsChunk| {
+            let default = JoinRuleKind::default();
+            ListedRoom { default_join_rule: (room.join_rule == default).then_some(default), room }
+        };
+        Self {
+            chunk: page.chunk.into_iter().map(listed).collect(),
+            next_batch: page.next_batch,
+            prev_batch: page.prev_batch,
+            total_room_count_estimate: page.total_room_count_estimate,
+        }
+    }
+}
+
+impl IntoResponse for DirectoryAnswer {
+    fn into_response(self) -> Response {
+        JsonResponse(self).into_response()
+    }
 }
 
 /// A page of this server's directory.
@@ -59,4 +105,28 @@ pub async fn foreign_page(
     request.filter = query.filter;
     request.room_network = query.network;
     Ok(client.send(server, request).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_room_is_listed_with_its_join_rule_said_once() {
+        let room = |join_rule: &str| {
+            json!({
+                "num_joined_members": 1, "room_id": "!a:b.c", "world_readable": false, "guest_can_join": false,
+                "join_rule": join_rule,
+            })
+        };
+        let page = json!({"chunk": [room("public"), room("knock")], "total_room_count_estimate": 2});
+        let mut answer = Foreign::new();
+        answer.chunk = serde_json::from_value(page["chunk"].clone()).unwrap();
+        answer.total_room_count_estimate = Some(ruma::uint!(2));
+        let text = serde_json::to_string(&DirectoryAnswer::from(answer)).unwrap();
+        assert_eq!(text.matches("join_rule").count(), 2, "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), page);
+    }
 }

@@ -4,7 +4,16 @@ use http::StatusCode;
 use ruma::api::error::{ErrorKind, IncompatibleRoomVersionErrorData};
 
 use super::ApiError;
-use crate::federation::joins::RemoteError;
+use crate::federation::{HierarchyError, joins::RemoteError};
+
+impl From<HierarchyError> for ApiError {
+    fn from(error: HierarchyError) -> Self {
+        match error {
+            HierarchyError::Read(error) => error.into(),
+            HierarchyError::Stopping => Self::internal(error.to_string()),
+        }
+    }
+}
 
 impl From<RemoteError> for ApiError {
     fn from(error: RemoteError) -> Self {

@@ -67,6 +67,11 @@ impl Backoff {
         Ok(Self(Arc::new(inner)))
     }
 
+    /// The time by which servers are left alone (milliseconds since 1970).
+    pub(super) fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
     /// Calls `listener` whenever a server that had failed is seen alive. There is one listener; it must not wait.
     pub fn on_alive(&self, listener: impl Fn(&ServerName) + Send + Sync + 'static) {
         let is_first = self.0.on_alive.set(Box::new(listener)).is_ok();

@@ -18,6 +18,12 @@ pub enum FederationError {
         /// Until when.
         until: MilliSecondsSinceUnixEpoch,
     },
+    /// It is there, and has had too many questions of this kind from this server.
+    #[error("the server has been asked this too often and is not asked again yet")]
+    Throttled {
+        /// Until when.
+        until: MilliSecondsSinceUnixEpoch,
+    },
     /// Its name leads to no place.
     #[error("the server can't be found: {0}")]
     Discovery(OutboundError),
@@ -59,9 +65,17 @@ impl FederationError {
         match self {
             Self::Discovery(_) | Self::Connect(_) | Self::Timeout(_) => true,
             // Proxies (and Cloudflare, 520 and up) say so when the server behind them is down.
-            Self::Remote { status, .. } => {
-                matches!(status.as_u16(), 502..=504 | 520..=530) || *status == StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::Remote { status, .. } => matches!(status.as_u16(), 502..=504 | 520..=530),
+            _ => false,
+        }
+    }
+
+    /// Whether the server has had too many questions of this kind: the question may be asked later, and others at
+    /// once.
+    pub fn is_throttled(&self) -> bool {
+        match self {
+            Self::Throttled { .. } => true,
+            Self::Remote { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
             _ => false,
         }
     }
@@ -140,7 +154,7 @@ mod tests {
     fn an_answer_of_the_server_itself_is_no_outage() {
         let answered = |status| FederationError::from_answer(status, b"{}").is_outage();
         assert!(!answered(StatusCode::NOT_FOUND) && !answered(StatusCode::INTERNAL_SERVER_ERROR));
-        assert!(answered(StatusCode::BAD_GATEWAY) && answered(StatusCode::TOO_MANY_REQUESTS));
+        assert!(answered(StatusCode::BAD_GATEWAY) && !answered(StatusCode::TOO_MANY_REQUESTS));
         assert!(FederationError::from(OutboundError::Stalled).is_outage());
         assert!(!FederationError::from(OutboundError::NotAllowed("a".into())).is_outage());
     }

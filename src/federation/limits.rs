@@ -51,11 +51,27 @@ pub const DELEGATION_STALE_TIME_MAX: Duration = Duration::from_secs(48 * 3600);
 /// How long it is remembered that there is none: this much, doubled for each time in a row.
 pub const NO_DELEGATION_TIME_MIN: Duration = Duration::from_secs(120);
 
+/// The same where the host gave no answer: shorter than the pause after which a server that failed is tried again,
+/// so that one that was just starting is not looked for in the wrong place.
+pub const DELEGATION_RETRY_TIME_MIN: Duration = Duration::from_secs(8);
+
 /// The greatest time of that kind (recommended by the specification).
 pub const NO_DELEGATION_TIME_MAX: Duration = Duration::from_secs(3600);
 
 /// The pause after a server failed for the first time; it triples with each failure.
 pub const BACKOFF_MIN: Duration = Duration::from_secs(10);
+
+/// Kinds of question that rest because their servers have had too many of them; some 150 bytes each. What is not
+/// remembered is asked, and refused again.
+pub const THROTTLED_MAX: usize = 2_000;
+
+/// How long such a question rests where the server does not say.
+pub const THROTTLED_TIME_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The shortest and the longest rest that a server can ask for.
+pub const THROTTLED_TIME_MIN: Duration = Duration::from_secs(1);
+/// See [`THROTTLED_TIME_MIN`].
+pub const THROTTLED_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The greatest pause: a server that comes back tells by asking us, or is asked once a day.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -188,3 +204,21 @@ pub const SPACE_SERVERS_ASKED_MAX: usize = 3;
 
 /// The time for one of them: a client waits for all.
 pub const SPACE_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Bytes of what one of them tells of a space: some 2,000 links.
+pub const SPACE_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// How long a client waits for a page of a space's rooms; what is not known by then comes with the next page.
+pub const SPACE_PAGE_TIME_MAX: Duration = Duration::from_secs(40);
+
+/// Spaces that are asked for at a time.
+pub const SPACES_ASKED_MAX: usize = 32;
+
+/// How long what was told of a space is good without being asked for again.
+pub const SPACE_GOOD_FOR: Duration = Duration::from_secs(300);
+
+/// Spaces that are remembered, with at most [`SPACE_KNOWN_BYTES_MAX`] each: 8 MiB if all were that large.
+pub const SPACES_KNOWN_MAX: usize = 128;
+
+/// Bytes of links and rooms of a space that is remembered.
+pub const SPACE_KNOWN_BYTES_MAX: usize = 64 * 1024;

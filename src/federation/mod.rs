@@ -38,7 +38,7 @@ pub use self::{
     remote_keys::{RemoteKeyAnswer, RemoteKeys},
     remote_media::RemoteMedia,
     remote_profiles::RemoteProfiles,
-    remote_spaces::RemoteSpaces,
+    remote_spaces::{HierarchyError, RemoteSpaces},
     sending::OutgoingQueues,
     server_keys::{BadEvent, OwnKeys, RequestRefusal, RequestToVerify, ServerKeys, ServerKeysError},
     transactions::IncomingTransactions,

@@ -128,7 +128,7 @@ impl Event {
             return Err(EventFormatError::Identifier("event_id"));
         }
         let event = Self::from_wire(wire, event_id, json, rules)?;
-        event.check_limits()?;
+        event.check_limits(rules)?;
         Ok(event)
     }
 
@@ -197,13 +197,17 @@ impl Event {
     }
 
     /// The limits of the event format that parsing alone does not apply.
-    fn check_limits(&self) -> Result<(), EventFormatError> {
+    fn check_limits(&self, rules: &RoomVersionRules) -> Result<(), EventFormatError> {
+        // In rooms older than version 11 servers have always counted characters where the specification says bytes.
+        // Who did not take such an event would lose everything that follows it.
+        let counts_bytes = rules.redaction.content_field_redacts;
+        let length = |text: &str| if counts_bytes { text.len() } else { text.chars().count() };
         for (field, length) in [
             ("event_id", self.event_id.as_str().len()),
             ("room_id", self.room_id.as_str().len()),
             ("sender", self.sender.as_str().len()),
-            ("type", self.event_type.len()),
-            ("state_key", self.state_key.as_ref().map_or(0, String::len)),
+            ("type", length(&self.event_type)),
+            ("state_key", self.state_key.as_deref().map_or(0, length)),
         ] {
             if length > ID_BYTES_MAX {
                 return Err(EventFormatError::FieldTooLong(field));

@@ -187,7 +187,12 @@ impl ClientEvents {
         let Some(short) = self.states.get(before, event.event().event_type(), state_key)? else {
             return Ok(None);
         };
-        let seen = view.sees_short(short)?;
+        // One from before this server was in the room has no place in the timeline, but who sees the event knows
+        // the state before it.
+        let seen = match view.sees_short(short)? {
+            Some(seen) => Some(seen),
+            None => view.state_event(short)?.filter(|seen| seen.meta().timeline.is_none()),
+        };
         Ok(Some(Replaced {
             event_id: self.storage.event_id(short)?,
             event: seen.map(|seen| seen.stored().event.clone()),

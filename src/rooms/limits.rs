@@ -163,6 +163,15 @@ pub const HIERARCHY_DEPTH_MAX: usize = 16;
 /// Rooms visited for one page of a hierarchy, shown or not.
 pub const HIERARCHY_ROOMS_VISITED_MAX: usize = 500;
 
+/// Rooms of other servers that are asked for, for one page of a hierarchy.
+pub const HIERARCHY_ROOMS_ASKED_MAX: usize = 50;
+
+/// Rooms of which a walk remembers what other servers told along with their space; some 500 bytes each.
+pub const HIERARCHY_ROOMS_TOLD_MAX: usize = 2_000;
+
+/// Bytes of a page's token: [`HIERARCHY_DEPTH_MAX`] rooms' ids, of which each has 255 bytes at most.
+pub const HIERARCHY_TOKEN_BYTES_MAX: usize = 8 * 1024;
+
 /// Rooms of one space that are looked at.
 pub const SPACE_CHILDREN_MAX: usize = 2_000;
 

@@ -87,7 +87,10 @@ pub use sending::EventSender;
 pub use server_acl::{ServerAcl, ServerAcls};
 pub use servers::RoomServers;
 pub use signing_keys::SigningKeys;
-pub use spaces::{HierarchyPage, HierarchyRequest, RoomSummaries, SpaceRoom, Spaces};
+pub use spaces::{
+    HierarchyPage, HierarchyRequest, RoomSummaries, ServerHierarchy, SpaceLink, SpaceRoom, SpaceStop,
+    SpaceWalk, Spaces, WalkStep,
+};
 pub use state_history::StateHistory;
 pub use states::{RoomStates, StateDifference};
 pub use threads::{is_in_thread, thread_root};

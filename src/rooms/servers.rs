@@ -109,6 +109,24 @@ impl RoomServers {
     }
 }
 
+impl RoomServers {
+    /// Notes that the event at `position`, in whose transaction this is, concerns a server that may not be in the
+    /// room: an invite of one of its users is taken back, or a knock refused. To those who send the event, it counts
+    /// as a server that was in the room up to then.
+    pub(crate) fn outsider_concerned(
+        rows: &mut Transaction<'_>,
+        room: ShortRoomId,
+        server: &ServerName,
+        position: StreamPosition,
+    ) -> Result<(), StorageError> {
+        let server = rows.intern_server(server)?;
+        if !rows.contains(&ROOM_SERVERS, &(room, server))? {
+            rows.put(&SERVER_DEPARTURES, &(position, room, server), &position);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -4,7 +4,8 @@
 //! told of
 //!
 //! - users whose keys changed and with whom its user shares a room, encrypted or not;
-//! - users with whom its user began to share a room, since keys may have changed unseen before;
+//! - users with whom its user began to share a room, since keys may have changed unseen before; its user is one of
+//!   them, whose other devices get keys of the room too;
 //! - users with whom its user shares no room any more, as their changes will not be told.
 //!
 //! All three are found from what changed: the stream of device list changes, and of each room that changed the
@@ -223,6 +224,7 @@ impl Search<'_> {
             return Ok(());
         }
         self.changed.extend(self.members(room)?);
+        self.changed.insert(self.user);
         Ok(())
     }
 

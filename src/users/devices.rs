@@ -3,7 +3,7 @@
 
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId};
 
-use super::{UserError, keys::device_list, last_seen::LastSeen, limits, sessions::cut};
+use super::{UserError, keys, last_seen::LastSeen, limits, sessions::cut};
 use crate::storage::{
     Direction, Json, Read, ShortUserId, Storage, StorageError, records::DeviceRecord, tables,
 };
@@ -72,7 +72,7 @@ impl Devices {
             if let Some(name) = display_name {
                 record.display_name = Some(cut(name, limits::DEVICE_DISPLAY_NAME_BYTES_MAX));
                 tx.put(&tables::DEVICES, &key, &Json(record));
-                device_list::device_changed(tx, user, device_id)?;
+                keys::device_renamed(tx, user, device_id)?;
             }
             Ok(())
         })

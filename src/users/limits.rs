@@ -24,6 +24,13 @@ pub const DEVICE_ID_BYTES_MAX: usize = 255;
 /// The longest name of a device, in bytes; longer ones are cut.
 pub const DEVICE_DISPLAY_NAME_BYTES_MAX: usize = 256;
 
+/// Devices of a user that servers are told of with whom they begin to share a room; each is an EDU a server.
+pub const DEVICES_INTRODUCED_MAX: usize = 50;
+
+/// Servers that are told so of a user who joins: in rooms with more of them, which are seldom encrypted, a join would
+/// cost a row and a request for each.
+pub const SERVERS_INTRODUCED_MAX: usize = 200;
+
 /// Devices that one request may delete.
 pub const DEVICES_DELETED_AT_ONCE_MAX: usize = 1_000;
 

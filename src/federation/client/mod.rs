@@ -6,6 +6,7 @@
 mod request_types;
 #[cfg(test)]
 mod tests;
+pub(super) mod throttled;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use ruma::{
 };
 
 pub use self::request_types::{FederationAuthentication, FederationPath};
+use self::throttled::{Kind, Throttled};
 use super::{
     Backoff, Discovery, FederationError, ServerPolicy,
     limits::{ANSWER_BYTES_MAX, REQUEST_TIME_MAX, SIGNED_INLINE_BYTES_MAX, STATE_BYTES_MAX, STATE_TIME_MAX},
@@ -67,6 +69,7 @@ struct Inner {
     http: OutboundClient,
     discovery: Discovery,
     backoff: Backoff,
+    throttled: Throttled,
 }
 
 impl FederationClient {
@@ -79,7 +82,7 @@ impl FederationClient {
         discovery: Discovery,
         backoff: Backoff,
     ) -> Self {
-        Self(Arc::new(Inner { policy, key, http, discovery, backoff }))
+        Self(Arc::new(Inner { policy, key, http, discovery, backoff, throttled: Throttled::default() }))
     }
 
     /// Which servers are left alone.
@@ -142,11 +145,11 @@ impl FederationClient {
         outgoing: Outgoing,
         options: SendOptions,
     ) -> Result<Response<Bytes>, FederationError> {
-        let destination = outgoing.destination.clone();
+        let (destination, kind) = (outgoing.destination.clone(), outgoing.kind);
         let (parts, body) = self.exchange(outgoing, options).await?.into_parts();
         match body.read_all().await {
             Ok(body) => Ok(Response::from_parts(parts, body)),
-            Err(error) => Err(self.note(&destination, error.into())),
+            Err(error) => Err(self.note(&destination, kind, error.into())),
         }
     }
 
@@ -156,17 +159,20 @@ impl FederationClient {
         outgoing: Outgoing,
         options: SendOptions,
     ) -> Result<Response<ResponseBody>, FederationError> {
-        let destination = outgoing.destination.clone();
+        let (destination, kind) = (outgoing.destination.clone(), outgoing.kind);
         if destination == self.0.policy.own_name() {
             return Err(FederationError::Local("it is this server itself".to_owned()));
         }
         if !self.0.policy.allows(&destination) {
             return Err(FederationError::NotAllowed);
         }
-        if !options.even_if_backing_off
-            && let Some(until) = self.0.backoff.until(&destination)
-        {
-            return Err(FederationError::BackingOff { until });
+        if !options.even_if_backing_off {
+            if let Some(until) = self.0.backoff.until(&destination) {
+                return Err(FederationError::BackingOff { until });
+            }
+            if let Some(until) = self.0.throttled.until(&destination, kind, self.0.backoff.now_ms()) {
+                return Err(FederationError::Throttled { until });
+            }
         }
         let outcome = self.exchange_now(outgoing, options).await;
         match outcome {
@@ -174,7 +180,7 @@ impl FederationClient {
                 self.0.backoff.seen_alive(&destination);
                 Ok(response)
             }
-            Err(error) => Err(self.note(&destination, error)),
+            Err(error) => Err(self.note(&destination, kind, error)),
         }
     }
 
@@ -200,22 +206,25 @@ impl FederationClient {
     }
 
     /// Notes what an error says of the server.
-    fn note(&self, destination: &ServerName, error: FederationError) -> FederationError {
+    fn note(&self, destination: &ServerName, kind: Kind, error: FederationError) -> FederationError {
+        let retry_after = match &error {
+            FederationError::Remote { retry_after, .. } => *retry_after,
+            _ => None,
+        };
         if error.is_outage() {
-            let retry_after = match &error {
-                FederationError::Remote { retry_after, .. } => *retry_after,
-                _ => None,
-            };
             self.0.backoff.failed(destination, retry_after);
         } else if matches!(error, FederationError::Remote { .. }) {
             self.0.backoff.seen_alive(destination);
+            if error.is_throttled() {
+                self.0.throttled.note(destination, kind, self.0.backoff.now_ms(), retry_after);
+            }
         }
         error
     }
 
     /// The request as it is sent: to `host`, and with our signature where one belongs.
     async fn signed(&self, outgoing: Outgoing, host: &str) -> Result<Request<Bytes>, FederationError> {
-        let Outgoing { destination, is_signed, request } = outgoing;
+        let Outgoing { destination, is_signed, request, .. } = outgoing;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let uri = format!("https://{host}{path}").parse().map_err(local)?;
         let (mut parts, body) = request.into_parts();
@@ -248,6 +257,7 @@ impl FederationClient {
 /// A request as ruma writes it, before it is known where it goes.
 struct Outgoing {
     destination: OwnedServerName,
+    kind: Kind,
     is_signed: bool,
     request: Request<Bytes>,
 }
@@ -272,6 +282,7 @@ impl Outgoing {
         let body = if needs_body && body.is_empty() { Bytes::from_static(b"{}") } else { body };
         Ok(Self {
             destination: destination.to_owned(),
+            kind: std::any::type_name::<R>(),
             is_signed: R::Authentication::IS_SIGNED,
             request: Request::from_parts(parts, body),
         })

@@ -100,6 +100,26 @@ async fn a_server_that_is_out_is_left_alone_but_for_who_insists() {
 }
 
 #[tokio::test]
+async fn a_question_asked_too_often_rests_alone() {
+    let own = Own::new();
+    let body = r#"{"errcode":"M_LIMIT_EXCEEDED","error":"slower","retry_after_ms":5000}"#;
+    let answer = get(|| async { json!({ "server": { "name": "other" } }).to_string() });
+    let router = answering(StatusCode::TOO_MANY_REQUESTS, body);
+    let other = own.other(router.route("/_matrix/federation/v1/version", answer)).await;
+    let ask = || own.client.send(&other.name, profile_request());
+    let refused = ask().await.map(drop).unwrap_err();
+    assert_eq!(refused.remote_errcode(), Some("M_LIMIT_EXCEEDED"));
+    assert!(refused.is_throttled() && !refused.is_outage());
+    assert!(matches!(ask().await, Err(FederationError::Throttled { .. })));
+    assert_eq!(other.asked().len(), 1, "it is not asked again");
+    assert_eq!(own.backoff.until(&other.name), None, "the server is there");
+    own.client.send(&other.name, version::Request::new()).await.unwrap();
+    own.time.advance_ms(5_000);
+    assert!(matches!(ask().await, Err(FederationError::Remote { .. })));
+    assert_eq!(other.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn nobody_at_home_is_an_outage() {
     let own = Own::new();
     let closed: OwnedServerName = {

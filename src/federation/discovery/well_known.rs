@@ -15,8 +15,9 @@ use serde::Deserialize;
 use super::caching;
 use crate::{
     federation::limits::{
-        DELEGATION_STALE_TIME_MAX, DELEGATIONS_MAX, DELEGATIONS_WAITING_MAX, NO_DELEGATION_TIME_MAX,
-        NO_DELEGATION_TIME_MIN, WELL_KNOWN_BYTES_MAX, WELL_KNOWN_REDIRECTS_MAX, WELL_KNOWN_TIME_MAX,
+        DELEGATION_RETRY_TIME_MIN, DELEGATION_STALE_TIME_MAX, DELEGATIONS_MAX, DELEGATIONS_WAITING_MAX,
+        NO_DELEGATION_TIME_MAX, NO_DELEGATION_TIME_MIN, WELL_KNOWN_BYTES_MAX, WELL_KNOWN_REDIRECTS_MAX,
+        WELL_KNOWN_TIME_MAX,
     },
     net::outbound::{OutboundClient, OutboundError, ResponseLimits, SingleFlight},
 };
@@ -94,7 +95,11 @@ impl WellKnown {
 /// What to remember after asking, given what was known before.
 fn remember(before: Option<&Remembered>, asked: Asked, now: Instant) -> Remembered {
     let failures = before.map_or(0, |before| before.failures);
-    let pause = NO_DELEGATION_TIME_MIN.saturating_mul(1 << failures.min(16)).min(NO_DELEGATION_TIME_MAX);
+    let least = match asked {
+        Asked::Unreachable => DELEGATION_RETRY_TIME_MIN,
+        Asked::Delegated(..) | Asked::None => NO_DELEGATION_TIME_MIN,
+    };
+    let pause = least.saturating_mul(1 << failures.min(16)).min(NO_DELEGATION_TIME_MAX);
     let failures = failures.saturating_add(1);
     match asked {
         Asked::Delegated(delegated, lifetime) => Remembered {
@@ -178,7 +183,7 @@ mod tests {
         let later = start + Duration::from_secs(101);
         let out = remember(Some(&known), Asked::Unreachable, later);
         assert_eq!(out.delegated, known.delegated);
-        assert_eq!(out.until, later + NO_DELEGATION_TIME_MIN);
+        assert_eq!(out.until, later + DELEGATION_RETRY_TIME_MIN);
         let much_later = start + Duration::from_secs(100) + DELEGATION_STALE_TIME_MAX;
         assert_eq!(remember(Some(&out), Asked::Unreachable, much_later).delegated, None);
         // The host's own word counts at once.

@@ -51,6 +51,16 @@ pub(super) struct Filling<'f> {
     /// Ancestors from before this server was in the room are not fetched.
     min_depth: u64,
     last_outage: Option<String>,
+    /// Servers that have told all ancestors that they will tell: fewer than were asked for.
+    told_all: HashSet<OwnedServerName>,
+}
+
+/// What came of taking in the events that one follows by the states before them.
+enum ByAncestors {
+    Done,
+    /// They are there, but what allows them is not.
+    Unusable,
+    NotToBeHad,
 }
 
 /// What is still lacking after a pass over the pending events.
@@ -85,7 +95,10 @@ impl Inner {
         filling.min_depth = min_depth;
         filling.pending.insert(wanted.clone(), event);
         filling.by_ancestors().await?;
-        if filling.pending.contains_key(&wanted) {
+        // Whoever pushes an event has those that it follows. If they are kept from this server, the state before the
+        // event is not believed either: what follows it later is asked for again.
+        let is_withheld = filling.fetched == 0 && !filling.told_all.is_empty();
+        if filling.pending.contains_key(&wanted) && !is_withheld {
             filling.by_states().await?;
         }
         Ok(match (filling.pending.contains_key(&wanted), filling.last_outage) {
@@ -135,6 +148,7 @@ impl<'f> Filling<'f> {
             fetched: 0,
             min_depth: 0,
             last_outage: None,
+            told_all: HashSet::new(),
         }
     }
 }
@@ -222,8 +236,14 @@ impl Filling<'_> {
         let between = Between { earliest: self.ends().await?, latest, limit, min_depth };
         let inner = self.inner;
         for server in self.servers.clone() {
+            if self.told_all.contains(&server) {
+                continue;
+            }
             match inner.remote.missing_events(&server, self.room_id, between.clone()).await {
                 Ok(pdus) => {
+                    if pdus.len() < limit as usize {
+                        self.told_all.insert(server);
+                    }
                     if self.take_ancestors(pdus, limit, &lacking.prev_events).await? {
                         return Ok(true);
                     }
@@ -260,18 +280,64 @@ impl Filling<'_> {
         Ok(progressed)
     }
 
-    /// Takes in what still lacks ancestors by the state before it, the oldest first.
+    /// Takes in what still lacks ancestors by states, the oldest first.
     async fn by_states(&mut self) -> Result<(), IncomingError> {
         for _ in 0..limits::INBOUND_STATES_MAX {
             let lacking = self.take_in().await?;
             let oldest = ancestors_first(&self.pending).into_iter().find(|id| lacking.followers.contains(id));
             let Some(oldest) = oldest else { return Ok(()) };
-            if !self.by_state(&oldest).await? {
+            let is_taken_in = match self.by_ancestors_states(&oldest, &lacking.prev_events).await? {
+                ByAncestors::Done => true,
+                ByAncestors::Unusable => false,
+                ByAncestors::NotToBeHad => self.by_state(&oldest).await?,
+            };
+            if !is_taken_in {
                 return Ok(());
             }
         }
         self.take_in().await?;
         Ok(())
+    }
+
+    /// Fetches the missing events that one follows, and takes them in by the states before them: what the branches
+    /// come to is then resolved here, and not taken from another server.
+    async fn by_ancestors_states(
+        &mut self,
+        event_id: &OwnedEventId,
+        missing: &BTreeSet<OwnedEventId>,
+    ) -> Result<ByAncestors, IncomingError> {
+        let prev_events = self.pending.get(event_id).map(|event| event.prev_events().to_vec());
+        let missing: Vec<OwnedEventId> =
+            prev_events.unwrap_or_default().into_iter().filter(|id| missing.contains(id)).collect();
+        if missing.len() > limits::INBOUND_STATES_MAX {
+            return Ok(ByAncestors::NotToBeHad);
+        }
+        for missing in &missing {
+            let Some(event) = self.fetch(missing).await? else { return Ok(ByAncestors::NotToBeHad) };
+            self.pending.insert(missing.clone(), event);
+        }
+        for missing in &missing {
+            if !self.by_state(missing).await? {
+                return Ok(ByAncestors::Unusable);
+            }
+        }
+        Ok(ByAncestors::Done)
+    }
+
+    /// Fetches one event.
+    async fn fetch(&mut self, event_id: &OwnedEventId) -> Result<Option<Event>, IncomingError> {
+        let inner = self.inner;
+        for server in self.servers.clone() {
+            match inner.remote.event(&server, event_id).await {
+                Ok(pdu) => {
+                    if let Some(event) = self.verified(vec![pdu], 1).await.remove(event_id) {
+                        return Ok(Some(event));
+                    }
+                }
+                Err(error) => self.note(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Takes in one event by the state before it; false if no server gives that.

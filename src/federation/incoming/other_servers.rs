@@ -33,7 +33,7 @@ impl OtherServers {
 
 impl From<FederationError> for NoAnswer {
     fn from(error: FederationError) -> Self {
-        Self { is_outage: error.is_outage(), why: error.to_string() }
+        Self { is_outage: error.is_outage() || error.is_throttled(), why: error.to_string() }
     }
 }
 
@@ -52,7 +52,15 @@ impl RemoteEvents for OtherServers {
             let mut request = get_missing_events::v1::Request::new(room_id.to_owned(), earliest, latest);
             request.limit = limit.into();
             request.min_depth = UInt::new_saturating(min_depth);
-            Ok(self.client.send(server, request).await?.events)
+            match self.client.send(server, request).await {
+                Ok(answer) => Ok(answer.events),
+                // The server was there, and has told no event.
+                Err(FederationError::BadAnswer(why)) => {
+                    tracing::debug!(%server, room = %room_id, "an answer with missing events: {why}");
+                    Ok(Vec::new())
+                }
+                Err(error) => Err(error.into()),
+            }
         })
     }
 

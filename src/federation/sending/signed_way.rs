@@ -7,7 +7,7 @@ use ruma::{
 
 use super::{Deliver, Delivery, DeliveryError, OutgoingTransaction, limits};
 use crate::{
-    federation::{FederationClient, FederationError, ServerPolicy},
+    federation::{FederationClient, FederationError, ServerPolicy, client::throttled::pause},
     users::Clock,
 };
 
@@ -32,7 +32,10 @@ impl SignedWay {
             DeliveryError::Later { until_ms: now_ms.saturating_add(pause) }
         };
         match error {
-            FederationError::BackingOff { until } => DeliveryError::Later { until_ms: until.get().into() },
+            FederationError::BackingOff { until } | FederationError::Throttled { until } => {
+                DeliveryError::Later { until_ms: until.get().into() }
+            }
+            FederationError::Remote { retry_after, .. } if error.is_throttled() => later(pause(*retry_after)),
             FederationError::NotAllowed => later(limits::REFUSED_PAUSE_MAX),
             error if error.is_outage() => match self.client.backoff().until(server) {
                 Some(until) => DeliveryError::Later { until_ms: until.get().into() },

@@ -88,7 +88,9 @@ impl KeyFetcher {
         let answer = self.client.send_with(server, keys_api::Request::new(), options).await;
         let json = match answer {
             Ok(answer) => answer.server_key.json().get().to_owned(),
-            Err(FederationError::BackingOff { .. }) => return self.asked.forget(server),
+            Err(FederationError::BackingOff { .. } | FederationError::Throttled { .. }) => {
+                return self.asked.forget(server);
+            }
             Err(error) => {
                 tracing::debug!(%server, %error, "cannot fetch a server's keys");
                 return self.asked.retry_soon(server, Instant::now());

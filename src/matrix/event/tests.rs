@@ -106,6 +106,17 @@ fn limits_are_inclusive() {
 }
 
 #[test]
+fn types_and_state_keys_are_counted_in_characters_before_version_11() {
+    let mut pdu = pdu();
+    pdu["state_key"] = json!("\u{1f4a5}".repeat(70));
+    assert!(parse(&pdu, &RoomVersionId::V10).is_ok());
+    let refused = parse(&pdu, &RoomVersionId::V11);
+    assert!(matches!(refused, Err(EventFormatError::FieldTooLong("state_key"))));
+    pdu["state_key"] = json!("\u{1f4a5}".repeat(256));
+    assert!(parse(&pdu, &RoomVersionId::V10).is_err());
+}
+
+#[test]
 fn versions_1_and_2_have_ids_and_reference_pairs() {
     let mut pdu = pdu();
     pdu["event_id"] = json!("$mine:example.org");

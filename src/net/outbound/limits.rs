@@ -75,8 +75,9 @@ pub const STALE_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait for a new answer where there is an old one.
 pub const STALE_WAIT: Duration = Duration::from_millis(1_500);
 
-/// How long it is remembered that a name does not exist, at least and at most.
-pub const NO_NAME_TIME_MIN: Duration = Duration::from_secs(30);
+/// How long it is remembered that a name does not exist, at least and at most. The least is what holds where DNS
+/// names no time: shorter than the pause after which a server that failed is tried again, or that would be in vain.
+pub const NO_NAME_TIME_MIN: Duration = Duration::from_secs(5);
 
 /// See [`NO_NAME_TIME_MIN`].
 pub const NO_NAME_TIME_MAX: Duration = Duration::from_secs(3600);

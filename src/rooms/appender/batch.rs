@@ -8,7 +8,7 @@ use ruma::{
 };
 
 use super::{
-    Appender, ClientTransaction, Draft, commit::PendingEvent, redaction::Redaction, stripped_state,
+    Appender, ClientTransaction, Draft, commit::PendingEvent, redaction::RedactionTarget, stripped_state,
     transaction_ids::TransactionIds,
 };
 use crate::{
@@ -145,8 +145,12 @@ impl RoomBatch {
         let target = self.redaction_target(&draft)?;
         let (event, auth_events) = self.build(draft)?;
         self.authorise(&event, &auth_events)?;
-        let redaction = target.map(|target| self.redact(&target, &event)).transpose()?;
-        self.accept(event, redaction)
+        let (redaction, idle) = match target {
+            Some(RedactionTarget::Known(target)) => (Some(self.redact(&target, &event)?), None),
+            Some(RedactionTarget::Elsewhere(target)) => (None, Some(target)),
+            None => (None, None),
+        };
+        self.accept(PendingEvent { event, redaction, idle_redaction_of: idle, stripped_state: None })
     }
 
     /// Checks what an event would come to, of whatever server its sender is, and answers with what its server
@@ -216,7 +220,8 @@ impl RoomBatch {
     }
 
     /// Makes the event part of the batch: the next one follows it and sees its state.
-    fn accept(&mut self, event: Arc<Event>, redaction: Option<Redaction>) -> Result<Arc<Event>, RoomError> {
+    fn accept(&mut self, pending: PendingEvent) -> Result<Arc<Event>, RoomError> {
+        let event = pending.event.clone();
         self.prev_events = vec![self.reference(&event)?];
         self.depth = event.depth();
         if let Some(state_key) = event.state_key() {
@@ -227,7 +232,7 @@ impl RoomBatch {
             self.room_id = Some(event.room_id().to_owned());
             self.create = Some(event.clone());
         }
-        self.pending.push(PendingEvent { event: event.clone(), redaction, stripped_state: None });
+        self.pending.push(pending);
         let server = &self.appender.inner.server_name;
         let state_event = |event_type: &str, state_key: &str| self.state_event(event_type, state_key);
         let stripped_state = stripped_state::shown_to_target(server, &event, state_event)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ruma::RoomVersionId;
+use ruma::{OwnedEventId, RoomVersionId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,7 @@ use crate::{
     storage::{
         ChangeScope, Json, Read, ShortEventId, ShortRoomId, StreamPosition, TimelineKey, Transaction,
         records::{RoomHead, RoomRecord},
-        tables::{ROOM_HEADS, ROOMS},
+        tables::{IDLE_REDACTIONS, ROOM_HEADS, ROOMS},
     },
 };
 
@@ -26,6 +26,8 @@ use crate::{
 pub(super) struct PendingEvent {
     pub(super) event: Arc<Event>,
     pub(super) redaction: Option<Redaction>,
+    /// What it redacts once that comes from another server.
+    pub(super) idle_redaction_of: Option<OwnedEventId>,
     /// For invites and knocks of this server's users.
     pub(super) stripped_state: Option<Vec<Box<RawValue>>>,
 }
@@ -139,6 +141,10 @@ impl RoomBatch {
         let appended =
             room_rows.write_live(rows, head, &pending.event, *state, pending.redaction.as_ref())?;
         let Appended { short, event, position } = &appended;
+        if let Some(target) = &pending.idle_redaction_of {
+            let target = rows.intern_event(target)?;
+            rows.put(&IDLE_REDACTIONS, &(target, *short), &());
+        }
         *state = room_rows.state_after(rows, *short, event, *state)?;
         if self.other_ends.is_empty() {
             head.state = state.to_bytes();

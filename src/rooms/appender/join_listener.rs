@@ -1,6 +1,6 @@
 //! Who is told when a user of this server has joined a room: services above the rooms have things to do then.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ruma::UserId;
 
@@ -11,34 +11,36 @@ use crate::{
     storage::{ShortRoomId, records::Membership},
 };
 
-type Listener = Box<dyn Fn(&UserId, ShortRoomId) + Send + Sync>;
+type Listener = Arc<dyn Fn(&UserId, ShortRoomId) + Send + Sync>;
 
-/// The listener, once there is one.
+/// The listeners, in the order in which they came.
 #[derive(Default)]
-pub(super) struct JoinListener(OnceLock<Listener>);
+pub(super) struct JoinListeners(RwLock<Vec<Listener>>);
 
-impl std::fmt::Debug for JoinListener {
+impl std::fmt::Debug for JoinListeners {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("JoinListener").field(&self.0.get().is_some()).finish()
+        f.debug_tuple("JoinListeners").field(&self.all().len()).finish()
     }
 }
 
-impl JoinListener {
-    pub(super) fn set(&self, listener: impl Fn(&UserId, ShortRoomId) + Send + Sync + 'static) {
-        if self.0.set(Box::new(listener)).is_err() {
-            tracing::error!("there is a listener for joins already");
-        }
+impl JoinListeners {
+    pub(super) fn add(&self, listener: impl Fn(&UserId, ShortRoomId) + Send + Sync + 'static) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(listener));
+    }
+
+    fn all(&self) -> Vec<Listener> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Inner {
-    /// Tells the listener of those events that were a local user's joining; a member who only changes their
+    /// Tells the listeners of those events that were a local user's joining; a member who only changes their
     /// name has not joined. What happened is written: what can't be read is logged, not told.
     pub(super) fn tell_joins(&self, appended: &[Appended]) {
-        let Some(listener) = self.joined.0.get() else { return };
+        let listeners = self.joined.all();
         for event in appended {
             match self.joining(event) {
-                Ok(Some((user, room))) => listener(user, room),
+                Ok(Some((user, room))) => listeners.iter().for_each(|listener| listener(user, room)),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(event_id = %event.event.event_id(), "a join is not told: {error}");

@@ -50,6 +50,8 @@ impl MembershipChange<'_> {
         } else if is_joined {
             let shown = self.event.content().unwrap_or_default();
             user_directory::note_remote_member(transaction, user, target, shown, self.position)?;
+        } else if before.is_some_and(|before| is_outside(before.membership)) {
+            RoomServers::outsider_concerned(transaction, self.room, target.server_name(), self.position)?;
         }
         Ok(())
     }
@@ -137,6 +139,11 @@ impl MembershipChange<'_> {
             transaction.announce(ChangeScope::User(user), self.position);
         }
     }
+}
+
+/// Memberships of those whose server need not be in the room, and yet waits for what becomes of them.
+fn is_outside(membership: Membership) -> bool {
+    matches!(membership, Membership::Invite | Membership::Knock)
 }
 
 fn write_counts(

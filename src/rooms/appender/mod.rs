@@ -26,7 +26,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 use ruma::{OwnedServerName, RoomId, RoomVersionId, ServerName, UserId};
 
-use self::{join_listener::JoinListener, transaction_ids::TransactionIds};
+use self::{join_listener::JoinListeners, transaction_ids::TransactionIds};
 use super::{
     EventStore, RoomError, RoomIndex, RoomStates, SigningKeys, StoredEvent, limits,
     resolution::{ResolvedRoom, StateResolver},
@@ -67,7 +67,7 @@ struct Inner {
     writers: RoomWriters,
     transaction_ids: TransactionIds,
     power_levels: Cache<ShortEventId, Arc<PowerLevels>>,
-    joined: JoinListener,
+    joined: JoinListeners,
 }
 
 impl Appender {
@@ -94,18 +94,18 @@ impl Appender {
             writers: RoomWriters::default(),
             transaction_ids: TransactionIds::default(),
             power_levels: Cache::new(limits::POWER_LEVELS_CACHED_MAX),
-            joined: JoinListener::default(),
+            joined: JoinListeners::default(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// Has `listener` told, on the writer's thread, when a user of this server has joined a room, be it one
-    /// that they made. There is one listener; a second one is not told.
+    /// that they made. Listeners are told one after the other and must not wait long.
     pub fn on_join(&self, listener: impl Fn(&UserId, ShortRoomId) + Send + Sync + 'static) {
-        self.inner.joined.set(listener);
+        self.inner.joined.add(listener);
     }
 
-    /// Tells the listener of a join that was made through another server.
+    /// Tells the listeners of a join that was made through another server.
     pub(in crate::rooms) fn tell_joined(&self, join: &Appended) {
         self.inner.tell_joins(std::slice::from_ref(join));
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ruma::room_version_rules::RoomVersionRules;
+use ruma::{OwnedEventId, UserId, room_version_rules::RoomVersionRules};
 
 use super::{Draft, RoomBatch};
 use crate::{
-    matrix::{event::Event, redaction::redact},
-    rooms::{EventStore, RoomError, StoredEvent, event_indices},
+    matrix::{event::Event, power_levels::LevelField, redaction::redact},
+    rooms::{EventStore, RoomError, RoomServers, StoredEvent, event_indices},
     storage::{
         Read, ShortEventId, StorageError, Transaction,
         records::{EventMeta, EventStatus},
@@ -19,6 +19,15 @@ use crate::{
 /// it, since they can replace it.
 const NEVER_REDACTED: [&str; 2] = ["m.room.create", "m.room.server_acl"];
 
+/// What a redaction that is being sent is about.
+#[derive(Debug)]
+pub(super) enum RedactionTarget {
+    /// An event of the room.
+    Known(StoredEvent),
+    /// An event that only other servers have: they apply the redaction, and this one does when the event comes.
+    Elsewhere(OwnedEventId),
+}
+
 /// A redaction that takes effect together with its event.
 #[derive(Debug)]
 pub(in crate::rooms) struct Redaction {
@@ -27,8 +36,8 @@ pub(in crate::rooms) struct Redaction {
 }
 
 impl RoomBatch {
-    /// The event that a redaction is about: one of this room that clients can know of.
-    pub(super) fn redaction_target(&self, draft: &Draft) -> Result<Option<StoredEvent>, RoomError> {
+    /// The event that a redaction is about: one of this room that clients can know of, here or elsewhere.
+    pub(super) fn redaction_target(&self, draft: &Draft) -> Result<Option<RedactionTarget>, RoomError> {
         if draft.event_type != "m.room.redaction" || draft.state_key.is_some() {
             return Ok(None);
         }
@@ -36,16 +45,36 @@ impl RoomBatch {
             let problem = "a redaction names the event to redact in `redacts`";
             return Err(RoomError::BadContent(problem.to_owned()));
         };
-        let target = self.appender.inner.events.by_id(event_id)?;
-        let room = self.room();
-        let target = target
-            .filter(|target| Some(target.meta.room) == room && target.meta.status == EventStatus::Accepted)
-            .ok_or_else(|| RoomError::EventNotFound(event_id.clone()))?;
+        let not_found = || RoomError::EventNotFound(event_id.clone());
+        let Some(target) = self.appender.inner.events.by_id(event_id)? else {
+            let may_be_elsewhere = self.has_other_servers()? && self.may_redact_others(&draft.sender)?;
+            let elsewhere = may_be_elsewhere.then(|| RedactionTarget::Elsewhere(event_id.clone()));
+            return elsewhere.map(Some).ok_or_else(not_found);
+        };
+        if Some(target.meta.room) != self.room() || target.meta.status != EventStatus::Accepted {
+            return Err(not_found());
+        }
         if NEVER_REDACTED.contains(&target.event.event_type()) {
             let problem = format!("{} events can't be redacted", target.event.event_type());
             return Err(RoomError::Forbidden(problem));
         }
-        Ok(Some(target))
+        Ok(Some(RedactionTarget::Known(target)))
+    }
+
+    fn has_other_servers(&self) -> Result<bool, RoomError> {
+        let Some(room) = self.room() else { return Ok(false) };
+        let servers = RoomServers::new(self.appender.inner.storage.clone());
+        for server in servers.servers(room).take(2) {
+            if !self.is_local(&server?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn may_redact_others(&self, sender: &UserId) -> Result<bool, RoomError> {
+        let levels = self.power_levels()?;
+        Ok(levels.user_level(sender)? >= levels.level(LevelField::Redact)?)
     }
 
     /// Applies the redaction `event`, which the rules have allowed, to its target. Own events may be
@@ -53,7 +82,7 @@ impl RoomBatch {
     pub(super) fn redact(&self, target: &StoredEvent, event: &Event) -> Result<Redaction, RoomError> {
         if target.event.sender() != event.sender() {
             let levels = self.power_levels()?;
-            let required = levels.level(crate::matrix::power_levels::LevelField::Redact)?;
+            let required = levels.level(LevelField::Redact)?;
             let level = levels.user_level(event.sender())?;
             if level < required {
                 let sender = event.sender();

@@ -62,13 +62,15 @@ impl Drafts<'_> {
     }
 
     fn of_preset(&self) -> impl Iterator<Item = Draft> {
+        // That guests are forbidden is what a room without the event says: it would be one more that every
+        // server in the room keeps.
         let (join_rule, guest_access) = match self.new.preset() {
-            Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", "can_join"),
-            Preset::PublicChat => ("public", "forbidden"),
+            Preset::PrivateChat | Preset::TrustedPrivateChat => ("invite", Some("can_join")),
+            Preset::PublicChat => ("public", None),
         };
         let defaults = [
-            ("m.room.join_rules", "join_rule", join_rule),
-            ("m.room.history_visibility", "history_visibility", "shared"),
+            ("m.room.join_rules", "join_rule", Some(join_rule)),
+            ("m.room.history_visibility", "history_visibility", Some("shared")),
             ("m.room.guest_access", "guest_access", guest_access),
         ];
         let replaced = |event_type: &str| {
@@ -78,6 +80,7 @@ impl Drafts<'_> {
         defaults
             .into_iter()
             .filter(move |(event_type, ..)| !replaced(event_type))
+            .filter_map(|(event_type, key, value)| Some((event_type, key, value?)))
             .map(|(event_type, key, value)| self.state(event_type, "", object([(key, value.into())])))
     }
 

@@ -1,24 +1,13 @@
 //! A space as another server may see it (server-server API, "Spaces"). Costs the space's links and a few point reads
 //! for each room that it links to.
 
-use ruma::{OwnedRoomId, RoomId, ServerName, room::RoomSummary};
+use ruma::{RoomId, ServerName};
 
 use super::{Resident, ResidentError};
 use crate::{
-    rooms::{RoomError, SpaceRoom, Spaces},
-    storage::{Read, ShortRoomId},
+    rooms::{RoomError, ServerHierarchy, Spaces},
+    storage::ShortRoomId,
 };
-
-/// A room with those in it.
-#[derive(Debug)]
-pub struct ServerHierarchy {
-    /// The room asked for.
-    pub room: SpaceRoom,
-    /// Rooms in it that users of the server may see or join.
-    pub children: Vec<RoomSummary>,
-    /// Rooms in it that they may not.
-    pub inaccessible: Vec<OwnedRoomId>,
-}
 
 impl Resident {
     /// The room and its children, for `server`. A room that the server's users could neither see nor join is
@@ -36,13 +25,14 @@ impl Resident {
         }
         let room = spaces.shown(space, suggested_only)?.ok_or(ResidentError::UnknownRoom)?;
         let mut found = ServerHierarchy { room, children: Vec::new(), inaccessible: Vec::new() };
-        for child in spaces.children_of(space, suggested_only)? {
+        for link in &found.room.links {
+            let Some(child) = self.index.room(&link.room_id)? else { continue };
             // What this server is not in, others know better.
             if !self.index.has_local_member(child)? {
                 continue;
             }
             if !self.acls.allows(server, child)? || !self.is_shown_to_server(spaces, server, child)? {
-                found.inaccessible.push(self.storage.room_id(child)?);
+                found.inaccessible.push(link.room_id.clone());
             } else if let Some(summary) = spaces.summaries().summary(child)? {
                 found.children.push(summary);
             }

@@ -22,7 +22,6 @@ mod tests;
 pub use self::{
     admission::Submission,
     error::ResidentError,
-    hierarchy::ServerHierarchy,
     history::MissingEventsQuery,
     join_answer::JoinAnswer,
     reading::StateAt,

@@ -110,6 +110,32 @@ impl RoomSummaries {
         self.is_world_readable(state)
     }
 
+    /// True when a user may know of a room that this server is not in, under the rules that another server has
+    /// told: as [`is_shown_to`](Self::is_shown_to).
+    pub fn is_foreign_shown_to(&self, user: ShortUserId, summary: &RoomSummary) -> Result<bool, RoomError> {
+        if let Some(room) = self.room(&summary.room_id)?
+            && let Some(Membership::Invite | Membership::Knock) = self.membership(user, room)?
+        {
+            return Ok(true);
+        }
+        match &summary.join_rule {
+            JoinRuleSummary::Public | JoinRuleSummary::Knock | JoinRuleSummary::KnockRestricted(_) => {
+                return Ok(true);
+            }
+            JoinRuleSummary::Restricted(restricted) => {
+                for allowed in restricted.allowed_room_ids.iter().take(limits::ALLOWED_ROOMS_MAX) {
+                    if let Some(allowed) = self.room(allowed)?
+                        && self.membership(user, allowed)? == Some(Membership::Join)
+                    {
+                        return Ok(true);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(summary.world_readable)
+    }
+
     fn is_world_readable(&self, state: StateRoot) -> Result<bool, RoomError> {
         let history = self.state_event(state, "m.room.history_visibility")?;
         Ok(history.is_some_and(|event| History::of(&event) == History::WorldReadable))

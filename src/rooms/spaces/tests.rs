@@ -1,4 +1,10 @@
-use ruma::{OwnedRoomId, OwnedUserId};
+use std::{cell::RefCell, collections::HashMap};
+
+use ruma::{
+    OwnedRoomId, OwnedUserId,
+    room::RoomSummary,
+    serde::{Base64, base64::UrlSafe},
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -12,6 +18,10 @@ struct Setting {
     fixture: RoomsFixture,
     spaces: Spaces,
     alice: OwnedUserId,
+    /// What other servers tell.
+    elsewhere: HashMap<OwnedRoomId, ServerHierarchy>,
+    /// The rooms that they were asked for.
+    asked: RefCell<Vec<OwnedRoomId>>,
 }
 
 impl Setting {
@@ -24,7 +34,13 @@ impl Setting {
             fixture.events.clone(),
             fixture.states.clone(),
         );
-        Self { spaces: Spaces::new(summaries), fixture, alice: RoomsFixture::user("alice") }
+        Self {
+            spaces: Spaces::new(summaries),
+            fixture,
+            alice: RoomsFixture::user("alice"),
+            elsewhere: HashMap::new(),
+            asked: RefCell::default(),
+        }
     }
 
     fn room(&self, name: &str, space: bool, preset: Preset) -> OwnedRoomId {
@@ -52,7 +68,12 @@ impl Setting {
     ) -> Result<HierarchyPage, ReadError> {
         let user = RoomsFixture::user(user);
         let user = self.fixture.storage.write(|rows| rows.intern_user(&user)).unwrap();
-        self.spaces.page(user, space, request)
+        let mut walk = self.spaces.walk(user, space, request.clone())?;
+        while let WalkStep::Ask(stop) = walk.go_on(&self.spaces)? {
+            self.asked.borrow_mut().push(stop.room_id.clone());
+            walk.answer(&self.spaces, self.elsewhere.get(&stop.room_id))?;
+        }
+        Ok(walk.into_page())
     }
 }
 
@@ -100,7 +121,7 @@ fn a_space_is_walked_depth_first_in_pages_of_any_size_and_loops_end() {
     let shallow = HierarchyRequest { max_depth: 1, ..request(50) };
     let page = setting.page("bob", &top, &shallow).unwrap();
     assert_eq!(names(&page), ["top", "one", "two", "sub"]);
-    assert_eq!(page.rooms[0].children.len(), 3);
+    assert_eq!(page.rooms[0].links.len(), 3);
     let suggested = HierarchyRequest { suggested_only: true, ..request(50) };
     assert_eq!(names(&setting.page("bob", &top, &suggested).unwrap()), ["top", "sub"]);
 }
@@ -141,11 +162,87 @@ fn forged_tokens_and_changed_requests_are_refused() {
     let first = setting.page("alice", &top, &request(1)).unwrap();
     let next = first.next.unwrap();
     let changed = HierarchyRequest { from: Some(next), suggested_only: true, ..request(1) };
-    let forged =
-        ["", "h", "h1", "h1_0", "h1_0_x", "h99_0_7777", "h1_0_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1"];
+    let path = |rooms: usize| {
+        let path = json!(vec![top.as_str(); rooms]).to_string();
+        format!("h{}_0_{}", limits_max(), Base64::<UrlSafe, _>::new(path.into_bytes()))
+    };
+    let forged = ["", "h", "h1", "h1_0", "h1_0_x", "h99_0_7777", &path(0), &path(2), &path(limits_max() + 2)];
     let forged = forged.map(|from| HierarchyRequest { from: Some(from.to_owned()), ..request(1) });
     for request in forged.into_iter().chain([changed]) {
         let outcome = setting.page("alice", &top, &request);
         assert!(matches!(outcome, Err(ReadError::InvalidToken(_))), "{request:?}");
+    }
+}
+
+#[test]
+fn rooms_of_other_servers_are_asked_for_once_each_and_shown_to_who_may_join_them() {
+    let mut setting = Setting::new();
+    let top = setting.room("top", true, Preset::PublicChat);
+    let last = setting.room("last", false, Preset::PublicChat);
+    let room = |name: &str| OwnedRoomId::try_from(format!("!{name}:far.test")).unwrap();
+    let summary = |name: &str, more: Value| -> RoomSummary {
+        let mut summary = json!({
+            "room_id": room(name), "name": name, "num_joined_members": 1, "world_readable": false,
+            "guest_can_join": false,
+        });
+        summary.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(summary).unwrap()
+    };
+    let link = |name: &str, order: &str| {
+        let link = json!({
+            "type": "m.space.child", "state_key": room(name), "sender": "@a:far.test", "origin_server_ts": 1,
+            "content": {"via": ["far.test"], "order": order},
+        });
+        serde_json::value::to_raw_value(&link).unwrap()
+    };
+    let removed = json!({
+        "type": "m.space.child", "state_key": room("gone"), "sender": "@a:far.test", "origin_server_ts": 1,
+        "content": {},
+    });
+    let removed = serde_json::value::to_raw_value(&removed).unwrap();
+    let space = json!({"room_type": "m.space"});
+    let far = ServerHierarchy::told(
+        summary("far", space.clone()),
+        [link("sub", "d"), link("plain", "a"), link("secret", "b"), link("members", "c"), removed]
+            .into_iter(),
+        vec![
+            summary("plain", json!({})),
+            summary("sub", space.clone()),
+            summary("members", json!({"join_rule": "restricted", "allowed_room_ids": [top]})),
+        ],
+        vec![room("secret")],
+    );
+    setting.elsewhere.insert(room("far"), far);
+    let sub = ServerHierarchy::told(
+        summary("sub", space),
+        [link("far", "a"), link("unknown", "b"), link("plain", "c")].into_iter(),
+        Vec::new(),
+        Vec::new(),
+    );
+    setting.elsewhere.insert(room("sub"), sub);
+    setting.link(&top, &room("far"), json!({"via": ["far.test"], "order": "a"}));
+    setting.link(&top, &last, json!({"order": "b"}));
+
+    let page = setting.page("bob", &top, &request(50)).unwrap();
+    assert_eq!(names(&page), ["top", "far", "plain", "sub", "plain", "last"]);
+    assert_eq!(
+        *setting.asked.borrow(),
+        [room("far"), room("sub"), room("unknown")],
+        "the others were told of"
+    );
+    // Who is in the room that lets its members in sees what it lets them into.
+    let page = setting.page("alice", &top, &request(50)).unwrap();
+    assert_eq!(names(&page), ["top", "far", "plain", "members", "sub", "plain", "last"]);
+    for limit in 1..7 {
+        let (mut found, mut wanted) = (Vec::new(), request(limit));
+        loop {
+            let page = setting.page("alice", &top, &wanted).unwrap();
+            found.extend(names(&page));
+            wanted.from = page.next;
+            if wanted.from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, ["top", "far", "plain", "members", "sub", "plain", "last"], "{limit} a page");
     }
 }

@@ -9,6 +9,7 @@ use crate::{
         Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomError,
         RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
     },
+    users::keys::DeviceIntroductions,
 };
 
 /// The services of rooms, and the server ACLs that those of federation share with them.
@@ -77,7 +78,8 @@ pub(super) fn build(
     Ok((services, acls))
 }
 
-/// What adds events to rooms; who joins a room takes its predecessor's push rules along.
+/// What adds events to rooms; who joins a room takes its predecessor's push rules along, and has
+/// their devices made known to the servers in it.
 fn appender(
     on: Foundation<'_>,
     readers: &RoomReaders,
@@ -95,5 +97,7 @@ fn appender(
     let successions =
         Successions::new(on.storage(), readers.index.clone(), readers.events.clone(), push_rules.clone());
     appender.on_join(move |user, room| successions.joined(user, room));
+    let introductions = DeviceIntroductions::new(on.storage());
+    appender.on_join(move |user, room| introductions.joined(user, room));
     Ok(appender)
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     rooms::{EventForm, RoomView},
-    storage::{ShortRoomId, StreamPosition, records::Membership},
+    storage::{ShortEventId, ShortRoomId, StreamPosition, records::Membership},
     sync::{
         changed_rooms::OwnChange,
         state_changes::{Extent, state_changes},
@@ -94,7 +94,9 @@ impl Session<'_> {
         changes: &[OwnChange],
     ) -> Result<(), SyncError> {
         let Some(last) = changes.last() else { return Ok(()) };
-        let Some(own) = view.own_member_event()?.filter(|own| last.event == Some(own.short())) else {
+        // One that is known out of band is no event of a timeline; it is looked for while it is the newest only.
+        let is_last = |event: ShortEventId| last.event.is_none_or(|last| last == event);
+        let Some(own) = view.own_member_event()?.filter(|own| is_last(own.short())) else {
             return Ok(());
         };
         let text = self.presenter.write(view, &own, EventForm::SYNC_TIMELINE)?;

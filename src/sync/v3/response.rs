@@ -180,8 +180,7 @@ pub struct JoinedRoom {
     /// The newest events.
     #[serde(skip_serializing_if = "Timeline::is_empty")]
     pub timeline: Timeline,
-    /// Typing and receipts.
-    #[serde(skip_serializing_if = "Events::is_empty")]
+    /// Typing and receipts; there even if there are none, as other servers have it.
     pub ephemeral: Events,
     /// The user's account data of the room.
     #[serde(skip_serializing_if = "Events::is_empty")]

@@ -4,8 +4,6 @@
 //! from an old position finds each user once. Who is told of a change is the reader's business: this knows no
 //! rooms.
 
-use ruma::DeviceId;
-
 use crate::storage::{
     ChangeScope, Direction, Read, ShortUserId, StorageError, StreamPosition, Transaction, tables,
 };
@@ -30,16 +28,4 @@ pub fn changed_since(
     let range = tables::DEVICE_LIST_CHANGES.from(&StreamPosition(since.0.saturating_add(1)));
     let rows = reader.scan(&tables::DEVICE_LIST_CHANGES, &range, Direction::Forward);
     rows.map(|row| row.map(|(_, user)| user))
-}
-
-/// Marks a change of one device of a local user, if others know of the device: if it has identity keys.
-pub(in crate::users) fn device_changed(
-    tx: &mut Transaction<'_>,
-    user: ShortUserId,
-    device_id: &DeviceId,
-) -> Result<(), StorageError> {
-    if tx.contains(&tables::DEVICE_KEYS, &(user, device_id.to_owned()))? {
-        mark_changed(tx, user)?;
-    }
-    Ok(())
 }

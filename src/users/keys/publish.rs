@@ -17,7 +17,7 @@ use crate::{
     storage::{
         Direction, Read, ShortUserId, StorageError, Transaction,
         records::Membership,
-        tables::{DEVICE_LIST_UPDATES, MEMBERSHIPS, ROOM_SERVERS},
+        tables::{DEVICE_KEYS, DEVICE_LIST_UPDATES, MEMBERSHIPS, ROOM_SERVERS},
     },
     users::EduOutbox,
 };
@@ -26,7 +26,10 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(in crate::users) enum DeviceChange<'a> {
     /// It has these keys and this name, or got a signature.
-    Is { keys: &'a [u8] },
+    Is {
+        /// Its identity keys, if it has any.
+        keys: Option<&'a [u8]>,
+    },
     /// It was deleted.
     Deleted,
 }
@@ -51,13 +54,26 @@ pub(in crate::users) fn device_changed(
     update.prev_id = before.map(|before| UInt::new_saturating(before.0)).into_iter().collect();
     match change {
         DeviceChange::Is { keys } => {
-            let shown = query::device_for_servers(tx, (user, &user_id), device_id, keys)?;
-            update.keys = shown.map(Raw::from_json);
+            if let Some(keys) = keys {
+                let shown = query::device_for_servers(tx, (user, &user_id), device_id, keys)?;
+                update.keys = shown.map(Raw::from_json);
+            }
         }
         DeviceChange::Deleted => update.deleted = Some(true),
     }
     let edu = Edu::DeviceListUpdate(update);
     EduOutbox::add(tx, servers.iter().map(|server| &**server), &edu)
+}
+
+/// Marks that a local user's device has another name. It is told of devices without identity keys, too: other
+/// servers show their names where they list them.
+pub(in crate::users) fn device_renamed(
+    tx: &mut Transaction<'_>,
+    user: ShortUserId,
+    device_id: &DeviceId,
+) -> Result<(), StorageError> {
+    let keys = tx.get(&DEVICE_KEYS, &(user, device_id.to_owned()))?;
+    device_changed(tx, user, device_id, DeviceChange::Is { keys: keys.as_deref() })
 }
 
 /// Marks the change of a local user's cross-signing keys, and tells other servers.

@@ -121,7 +121,9 @@ impl Signer<'_> {
             return Ok(());
         }
         match tx.get(&tables::DEVICE_KEYS, &(owner, key_id.into()))? {
-            Some(keys) => publish::device_changed(tx, owner, key_id.into(), DeviceChange::Is { keys: &keys }),
+            Some(keys) => {
+                publish::device_changed(tx, owner, key_id.into(), DeviceChange::Is { keys: Some(&keys) })
+            }
             None => publish::signing_keys_changed(tx, owner),
         }
     }

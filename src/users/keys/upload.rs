@@ -205,7 +205,7 @@ pub(super) fn put_device_keys(
         removal::delete_signatures_on(tx, device.0, device.1.as_str())?;
     }
     tx.put(&tables::DEVICE_KEYS, device, keys);
-    publish::device_changed(tx, device.0, &device.1, DeviceChange::Is { keys })?;
+    publish::device_changed(tx, device.0, &device.1, DeviceChange::Is { keys: Some(keys) })?;
     Ok(())
 }
 

@@ -17,6 +17,17 @@ use crate::{
     users::UserError,
 };
 
+/// What an update had to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// Nothing.
+    ToldBefore,
+    /// Something that clients don't see: a device that can't be encrypted for yet.
+    NotForClients,
+    /// Keys, or a device that has gone.
+    ForClients,
+}
+
 impl RemoteDevices {
     /// Takes an update of one device. One that follows the last one changes the list; one that does not marks it to
     /// be asked for again. Users without a shared room are none of this server's business.
@@ -27,11 +38,13 @@ impl RemoteDevices {
     ) -> Result<(), UserError> {
         self.change(origin, &update.user_id, |_, _, list| {
             if !list.is_stale && list.stream_id.is_some_and(|known| u64::from(update.stream_id) <= known) {
-                // Told before.
-                return Ok(false);
+                return Ok(News::ToldBefore);
             }
+            let shows_nothing = update.keys.is_none()
+                && update.deleted != Some(true)
+                && !list.devices.contains_key(&update.device_id);
             apply(list, update);
-            Ok(true)
+            Ok(if shows_nothing { News::NotForClients } else { News::ForClients })
         })
     }
 
@@ -49,17 +62,17 @@ impl RemoteDevices {
                     put_cross_signing(tx, user, &update.user_id, kind, Some(key.json()))?;
                 }
             }
-            Ok(true)
+            Ok(News::ForClients)
         })
     }
 
     /// Changes what is kept of a user of `origin` with whom a room is shared, as `change` does it; others' are left.
-    /// It answers whether there was anything new.
+    /// It answers what was new.
     fn change(
         &self,
         origin: &ServerName,
         user_id: &UserId,
-        change: impl FnOnce(&mut Transaction<'_>, ShortUserId, &mut RemoteDeviceList) -> Result<bool, UserError>,
+        change: impl FnOnce(&mut Transaction<'_>, ShortUserId, &mut RemoteDeviceList) -> Result<News, UserError>,
     ) -> Result<(), UserError> {
         if user_id.server_name() != origin {
             return Err(UserError::ForeignSender(user_id.to_owned()));
@@ -70,12 +83,15 @@ impl RemoteDevices {
                 return Ok(());
             }
             let mut list = tx.get(&REMOTE_DEVICE_LISTS, &user)?.map(|Json(list)| list).unwrap_or_default();
-            if !change(tx, user, &mut list)? {
+            let news = change(tx, user, &mut list)?;
+            if news == News::ToldBefore {
                 return Ok(());
             }
             list.generation += 1;
             tx.put(&REMOTE_DEVICE_LISTS, &user, &Json(list));
-            device_list::mark_changed(tx, user)?;
+            if news == News::ForClients {
+                device_list::mark_changed(tx, user)?;
+            }
             Ok(())
         })
     }

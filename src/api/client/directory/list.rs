@@ -2,15 +2,12 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use ruma::api::{
-    client::directory::get_public_rooms::v3::{Request, Response},
-    error::ErrorKind,
-};
+use ruma::api::{client::directory::get_public_rooms::v3::Request, error::ErrorKind};
 
 use crate::{
     api::{
-        ApiError, ApiResult, MaybeRequester, Ruma, RumaResponse,
-        directory_pages::{DirectoryQuery, foreign_page, own_page},
+        ApiError, MaybeRequester, Ruma,
+        directory_pages::{DirectoryAnswer, DirectoryQuery, foreign_page, own_page},
     },
     federation::FederationClient,
     rooms::RoomDirectory,
@@ -22,7 +19,7 @@ pub async fn list(
     State(client): State<FederationClient>,
     MaybeRequester(requester): MaybeRequester,
     Ruma(request): Ruma<Request>,
-) -> ApiResult<Response> {
+) -> Result<DirectoryAnswer, ApiError> {
     let query = DirectoryQuery { since: request.since, limit: request.limit, ..DirectoryQuery::default() };
     let page = match request.server.filter(|server| !directory.is_of(server)) {
         // Strangers don't let this server ask others.
@@ -33,9 +30,5 @@ pub async fn list(
         Some(server) => foreign_page(&client, &server, query).await?,
         None => own_page(directory, query).await?,
     };
-    let mut response = Response::new(page.chunk);
-    response.next_batch = page.next_batch;
-    response.prev_batch = page.prev_batch;
-    response.total_room_count_estimate = page.total_room_count_estimate;
-    Ok(RumaResponse(response))
+    Ok(page.into())
 }

@@ -1,13 +1,13 @@
 //! `POST /publicRooms`: the published rooms that pass a filter, of this server or another.
 
 use axum::extract::State;
-use ruma::api::client::directory::get_public_rooms_filtered::v3::{Request, Response};
+use ruma::api::client::directory::get_public_rooms_filtered::v3::Request;
 
 use crate::{
     api::{
-        ApiResult, Ruma, RumaResponse,
+        ApiError, Ruma,
         authentication::Requester,
-        directory_pages::{DirectoryQuery, foreign_page, own_page},
+        directory_pages::{DirectoryAnswer, DirectoryQuery, foreign_page, own_page},
     },
     federation::FederationClient,
     rooms::RoomDirectory,
@@ -19,7 +19,7 @@ pub async fn search(
     State(client): State<FederationClient>,
     _requester: Requester,
     Ruma(request): Ruma<Request>,
-) -> ApiResult<Response> {
+) -> Result<DirectoryAnswer, ApiError> {
     let query = DirectoryQuery {
         since: request.since,
         limit: request.limit,
@@ -30,10 +30,5 @@ pub async fn search(
         Some(server) => foreign_page(&client, &server, query).await?,
         None => own_page(directory, query).await?,
     };
-    let mut response = Response::new();
-    response.chunk = page.chunk;
-    response.next_batch = page.next_batch;
-    response.prev_batch = page.prev_batch;
-    response.total_room_count_estimate = page.total_room_count_estimate;
-    Ok(RumaResponse(response))
+    Ok(page.into())
 }

@@ -1,4 +1,4 @@
-//! `GET /rooms/{roomId}/hierarchy`: the rooms of a space.
+//! `GET /rooms/{roomId}/hierarchy`: the rooms of a space, those of other servers included.
 
 use axum::extract::State;
 use ruma::{
@@ -10,13 +10,15 @@ use ruma::{
 };
 
 use crate::{
-    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse, blocking},
+    api::{ApiError, ApiResult, Requester, Ruma, RumaResponse},
+    federation::RemoteSpaces,
     rooms::{HierarchyRequest, SpaceRoom, Spaces, limits},
 };
 
 /// The handler.
 pub async fn hierarchy(
     State(spaces): State<Spaces>,
+    State(remote): State<RemoteSpaces>,
     requester: Requester,
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
@@ -32,7 +34,7 @@ pub async fn hierarchy(
         max_depth: number(request.max_depth, limits::HIERARCHY_DEPTH_MAX),
         suggested_only: request.suggested_only,
     };
-    let page = blocking::run(move || spaces.page(requester.user, &request.room_id, &wanted)).await?;
+    let page = remote.page(&spaces, requester.user, request.room_id, wanted).await?;
     let mut response = Response::new();
     response.rooms = page.rooms.into_iter().map(chunk).collect();
     response.next_batch = page.next;
@@ -40,5 +42,6 @@ pub async fn hierarchy(
 }
 
 fn chunk(room: SpaceRoom) -> SpaceHierarchyRoomsChunk {
-    SpaceHierarchyRoomsChunk::new(room.summary, room.children.into_iter().map(Raw::from_json).collect())
+    let links = room.links.into_iter().map(|link| Raw::from_json(link.json));
+    SpaceHierarchyRoomsChunk::new(room.summary, links.collect())
 }

@@ -5,7 +5,6 @@ use axum::extract::{FromRef, State};
 use ruma::{
     OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomOrAliasId,
     api::client::room::get_summary::v1::{Request, Response},
-    room::{JoinRuleSummary, RoomSummary},
 };
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
         ApiError, ApiResult, ApiState, MaybeRequester, Ruma, RumaResponse, blocking, own_aliases::OwnAliases,
     },
     federation::{RemoteRooms, RemoteSpaces},
-    rooms::{RoomError, RoomSummaries, Spaces, limits},
+    rooms::{RoomError, RoomSummaries, Spaces},
     storage::{ShortUserId, records::Membership},
 };
 
@@ -52,15 +51,17 @@ pub async fn summary(
         return Ok(RumaResponse(response));
     }
     let Some(user) = user else { return Err(unknown()) };
-    let told = finding.remote_spaces.hierarchy(&room_id, &via, false).await.ok_or_else(unknown)?;
+    let told = finding.remote_spaces.hierarchy(&room_id, &via).await.ok_or_else(unknown)?;
     let summaries = finding.spaces.summaries().clone();
     let work = move || {
-        let summary = told.room.summary;
-        if !is_for(&summaries, user, &summary)? {
+        let summary = &told.room.summary;
+        if !summaries.is_foreign_shown_to(user, summary)? {
             return Err(unknown());
         }
-        let mut response = Response::new(summary);
-        response.membership = Some(Membership::Leave.as_str().into());
+        let mut response = Response::new(summary.clone());
+        let room = summaries.room(&summary.room_id)?;
+        let membership = room.map(|room| summaries.membership(user, room)).transpose()?.flatten();
+        response.membership = Some(membership.unwrap_or(Membership::Leave).as_str().into());
         Ok(response)
     };
     blocking::run(work).await.map(RumaResponse)
@@ -108,23 +109,4 @@ fn known_summary(
         response.membership = Some(membership.as_str().into());
     }
     Ok(Some(response))
-}
-
-/// Whether a room of other servers, whose rules another server has told, is for the user to know of.
-fn is_for(summaries: &RoomSummaries, user: ShortUserId, summary: &RoomSummary) -> Result<bool, RoomError> {
-    let JoinRuleSummary::Restricted(restricted) = &summary.join_rule else {
-        let is_open = matches!(
-            summary.join_rule,
-            JoinRuleSummary::Public | JoinRuleSummary::Knock | JoinRuleSummary::KnockRestricted(_)
-        );
-        return Ok(is_open || summary.world_readable);
-    };
-    for allowed in restricted.allowed_room_ids.iter().take(limits::ALLOWED_ROOMS_MAX) {
-        if let Some(allowed) = summaries.room(allowed)?
-            && summaries.membership(user, allowed)? == Some(Membership::Join)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(summary.world_readable)
 }

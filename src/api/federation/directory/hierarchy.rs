@@ -22,7 +22,7 @@ pub async fn hierarchy(
 ) -> ApiResult<Response> {
     let work = move || {
         let found = resident.hierarchy(&spaces, &origin, &request.room_id, request.suggested_only)?;
-        let links = found.room.children.into_iter().map(Raw::from_json).collect();
+        let links = found.room.links.into_iter().map(|link| Raw::from_json(link.json)).collect();
         let mut response = Response::new(SpaceHierarchyParentSummary::new(found.room.summary, links));
         response.children = found.children;
         response.inaccessible_children = found.inaccessible;

@@ -1,12 +1,12 @@
 //! `POST /publicRooms`: the published rooms that pass a filter.
 
 use axum::extract::State;
-use ruma::api::federation::directory::get_public_rooms_filtered::v1::{Request, Response};
+use ruma::api::federation::directory::get_public_rooms_filtered::v1::Request;
 
 use crate::{
     api::{
-        ApiResult, RumaResponse,
-        directory_pages::{DirectoryQuery, own_page},
+        ApiError,
+        directory_pages::{DirectoryAnswer, DirectoryQuery, own_page},
         federation::Signed,
     },
     rooms::RoomDirectory,
@@ -16,7 +16,7 @@ use crate::{
 pub async fn search(
     State(directory): State<RoomDirectory>,
     Signed { request, .. }: Signed<Request>,
-) -> ApiResult<Response> {
+) -> Result<DirectoryAnswer, ApiError> {
     let Request { since, limit, filter, room_network: network, .. } = request;
-    own_page(directory, DirectoryQuery { since, limit, filter, network }).await.map(RumaResponse)
+    own_page(directory, DirectoryQuery { since, limit, filter, network }).await.map(Into::into)
 }
