@@ -26,7 +26,7 @@ use crate::{
     net::Shutdown,
     rooms::{EventStore, RoomStates},
     storage::StorageError,
-    users::{Appservices, Clock, appservices::Appservice},
+    users::{Appservices, Clock, EncryptionKeys, appservices::Appservice},
 };
 
 /// Delivers to application services. Cheap to clone.
@@ -61,9 +61,9 @@ impl Deliveries {
         router: AppserviceRouter,
         queues: AppserviceQueues,
         client: AppserviceClient,
-        (events, states, clock): (EventStore, RoomStates, Clock),
+        (events, states, keys, clock): (EventStore, RoomStates, EncryptionKeys, Clock),
     ) -> Self {
-        let transactions = Transactions { events, states, clock };
+        let transactions = Transactions { events, states, keys, clock };
         let news = Arc::new(Notify::new());
         let queries = AppserviceQueries::new(appservices.clone(), client.clone());
         Self {

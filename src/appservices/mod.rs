@@ -12,6 +12,7 @@
 
 mod client;
 mod deliveries;
+mod devices;
 mod error;
 mod interest;
 pub mod limits;

@@ -122,6 +122,17 @@ impl AppserviceQueues {
         Ok(())
     }
 
+    /// Queues what must arrive.
+    pub(super) fn push_lasting(
+        tx: &mut Transaction<'_>,
+        number: u64,
+        item: QueuedForAppservice,
+    ) -> Result<(), StorageError> {
+        let delivery = Self::delivery(tx, number)?;
+        Self::push(tx, number, delivery, item);
+        Ok(())
+    }
+
     fn push(
         tx: &mut Transaction<'_>,
         number: u64,
@@ -212,7 +223,7 @@ mod tests {
     fn events(batch: &Batch) -> Vec<u64> {
         let event = |item: &QueuedForAppservice| match item {
             QueuedForAppservice::Event(event) => *event,
-            QueuedForAppservice::Ephemeral(_) => 0,
+            _ => 0,
         };
         batch.items.iter().map(event).collect()
     }

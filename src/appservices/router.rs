@@ -14,6 +14,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     AppserviceQueues, DeliveryError,
+    devices::DeviceNews,
     interest::{Interested, RoomInterest, member_of},
     limits,
 };
@@ -21,8 +22,8 @@ use crate::{
     rooms::{EventStore, Receipts, Typing},
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, Storage, StreamPosition,
-        records::{EventStatus, ReceiptKind, ReceiptRow},
-        tables::{ACCOUNTS, APPSERVICES_ROUTED, RECEIPTS, ROOM_CHANGES, TIMELINE},
+        records::{EventStatus, QueuedForAppservice, ReceiptKind, ReceiptRow},
+        tables::{ACCOUNTS, APPSERVICE_DEVICE_NEWS, APPSERVICES_ROUTED, RECEIPTS, ROOM_CHANGES, TIMELINE},
     },
     users::{
         Appservices,
@@ -72,10 +73,14 @@ pub(super) struct News {
 }
 
 /// What goes to one queue, in order.
-enum Routed {
+pub(super) enum Routed {
     Event(ShortEventId, StreamPosition),
     Ephemeral(Box<RawValue>),
+    Device(QueuedForAppservice),
 }
+
+/// What has been found for each queue, by the application services' places.
+pub(super) type Queues = BTreeMap<usize, Vec<Routed>>;
 
 impl AppserviceRouter {
     /// Over the store.
@@ -123,16 +128,18 @@ impl AppserviceRouter {
         }
         let since = self.sources.queues.routed()?;
         let until = self.sources.storage.position();
-        let mut routed = BTreeMap::<usize, Vec<Routed>>::new();
+        let (mut routed, mut handed_out) = (Queues::new(), Vec::new());
         if until > since {
             self.route_changes(&registered, &mut state.interest, (since, until), &mut routed)?;
+            let of_devices = DeviceNews { storage: &self.sources.storage, registered: &registered };
+            handed_out = of_devices.route((since, until), &mut state.interest, &mut routed)?;
         }
         for room in typing {
             self.route_typing(&registered, &mut state.interest, room, &mut routed)?;
         }
         let told = routed.keys().copied().collect();
         let unknown_users = self.unknown_users(&registered, &routed)?;
-        self.write(&state.numbers, routed, (until > since).then_some(until))?;
+        self.write(&state.numbers, routed, (until > since).then_some(until), &handed_out)?;
         Ok(News { told, unknown_users })
     }
 
@@ -140,7 +147,7 @@ impl AppserviceRouter {
     fn unknown_users(
         &self,
         registered: &Registered,
-        routed: &BTreeMap<usize, Vec<Routed>>,
+        routed: &Queues,
     ) -> Result<BTreeSet<OwnedUserId>, DeliveryError> {
         let storage = &self.sources.storage;
         let mut unknown = BTreeSet::new();
@@ -167,7 +174,7 @@ impl AppserviceRouter {
         registered: &Registered,
         interest: &mut RoomInterest,
         span: (StreamPosition, StreamPosition),
-        routed: &mut BTreeMap<usize, Vec<Routed>>,
+        routed: &mut Queues,
     ) -> Result<(), DeliveryError> {
         let storage = &self.sources.storage;
         let mut events = BTreeMap::new();
@@ -190,6 +197,8 @@ impl AppserviceRouter {
             }
             if stored.event.event_type() == "m.room.member" {
                 interest.follow(registered, room, &stored.event);
+                let of_devices = DeviceNews { storage, registered };
+                of_devices.route_member(interested, &stored.event, interest, routed)?;
                 rooms.insert(room, interest.of_room(storage, registered, room)?);
             }
         }
@@ -225,7 +234,7 @@ impl AppserviceRouter {
         interested: Interested,
         room: ShortRoomId,
         (since, until): (StreamPosition, StreamPosition),
-        routed: &mut BTreeMap<usize, Vec<Routed>>,
+        routed: &mut Queues,
     ) -> Result<(), DeliveryError> {
         let wanting: Vec<_> = wanting_ephemeral(registered, interested).collect();
         if wanting.is_empty() {
@@ -261,7 +270,7 @@ impl AppserviceRouter {
         registered: &Registered,
         interest: &mut RoomInterest,
         room: ShortRoomId,
-        routed: &mut BTreeMap<usize, Vec<Routed>>,
+        routed: &mut Queues,
     ) -> Result<(), DeliveryError> {
         let storage = &self.sources.storage;
         let interested = interest.of_room(storage, registered, room)?;
@@ -283,8 +292,9 @@ impl AppserviceRouter {
     fn write(
         &self,
         numbers: &[u64],
-        routed: BTreeMap<usize, Vec<Routed>>,
+        routed: Queues,
         until: Option<StreamPosition>,
+        handed_out: &[StreamPosition],
     ) -> Result<(), DeliveryError> {
         if routed.is_empty() && until.is_none() {
             return Ok(());
@@ -298,8 +308,12 @@ impl AppserviceRouter {
                             AppserviceQueues::push_event(tx, number, event, position)?;
                         }
                         Routed::Ephemeral(data) => AppserviceQueues::push_ephemeral(tx, number, data)?,
+                        Routed::Device(item) => AppserviceQueues::push_lasting(tx, number, item)?,
                     }
                 }
+            }
+            for position in handed_out {
+                tx.delete(&APPSERVICE_DEVICE_NEWS, position);
             }
             if let Some(until) = until {
                 tx.put(&APPSERVICES_ROUTED, &(), &until);

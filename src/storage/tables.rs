@@ -271,6 +271,9 @@ tables! {
     202 APPSERVICE_QUEUE in Stream: (u64, u64) => Json<QueuedForAppservice>;
     /// How far each application service's queue has come, by its number.
     203 APPSERVICE_DELIVERIES in Users: u64 => Json<AppserviceDelivery>;
+    /// Devices of application services' users that got a message (the position is its own in TO_DEVICE) or whose
+    /// one-time keys changed, until that is handed out.
+    204 APPSERVICE_DEVICE_NEWS in Stream: StreamPosition => (ShortUserId, OwnedDeviceId);
     /// Events that other servers are to be sent, by number (of the stream of positions), until all that are there
     /// have them.
     168 OUTBOX in Stream: StreamPosition => ShortEventId;

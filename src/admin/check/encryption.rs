@@ -10,8 +10,8 @@ use crate::storage::{
     Direction, Json, Read, ShortUserId, StorageError,
     records::KeyStock,
     tables::{
-        BACKED_UP_KEYS, BACKUP_VERSIONS, DEHYDRATED_DEVICES, DEVICE_KEYS, DEVICE_LIST_CHANGES,
-        DEVICE_LIST_POSITIONS, DEVICES, KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
+        ACCOUNTS, APPSERVICE_DEVICE_NEWS, BACKED_UP_KEYS, BACKUP_VERSIONS, DEHYDRATED_DEVICES, DEVICE_KEYS,
+        DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES, KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
     },
 };
 
@@ -60,6 +60,16 @@ impl Checker<'_> {
         for row in self.storage.scan(&DEHYDRATED_DEVICES, &DEHYDRATED_DEVICES.all(), Direction::Forward) {
             let (user, Json(record)) = row?;
             self.expect_device(report, "DEHYDRATED_DEVICES", user, &record.device_id)?;
+        }
+        // The device may have been removed since.
+        for row in
+            self.storage.scan(&APPSERVICE_DEVICE_NEWS, &APPSERVICE_DEVICE_NEWS.all(), Direction::Forward)
+        {
+            let (position, (user, _)) = row?;
+            let is_account = self.storage.contains(&ACCOUNTS, &user)?;
+            report.expect(is_account && position <= self.storage.position(), || {
+                format!("APPSERVICE_DEVICE_NEWS has a row of {user:?} at {position:?}, which cannot be")
+            });
         }
         Ok(())
     }

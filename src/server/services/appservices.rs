@@ -27,7 +27,8 @@ pub(super) fn build(
         appservices: appservices.clone(),
         queues: queues.clone(),
     });
-    let sources = (readers.events.clone(), readers.states.clone(), on.clock());
+    let keys = users.encryption_keys.clone();
+    let sources = (readers.events.clone(), readers.states.clone(), keys, on.clock());
     AppserviceServices {
         appservice_queries: AppserviceQueries::new(appservices.clone(), client.clone()),
         deliveries: Deliveries::new(appservices.clone(), router, queues, client, sources),

@@ -20,14 +20,17 @@ pub(super) fn build(on: Foundation<'_>) -> Result<UserServices, StartError> {
     let sessions = Sessions::new(storage.clone(), on.clock()).with_access_token_lifetime(lifetime);
     let passwords = Passwords::new(usize::try_from(config.password_min_length).unwrap_or(usize::MAX));
     let accounts = Accounts::new(storage.clone(), sessions.clone(), passwords, on.server_name(), on.clock());
-    let to_device = ToDevice::new(storage.clone(), on.server_name(), on.clock());
+    let appservices = sessions.appservices();
+    let to_device =
+        ToDevice::new(storage.clone(), on.server_name(), on.clock()).with_appservices(appservices.clone());
     Ok(UserServices {
         profiles: Profiles::new(storage.clone(), accounts.clone()),
         openid_tokens: OpenIdTokens::new(storage.clone(), on.clock()),
         dehydrated_devices: DehydratedDevices::new(sessions.clone(), to_device.clone()),
         rendezvous: Rendezvous::new(on.clock()),
         to_device,
-        encryption_keys: EncryptionKeys::new(storage.clone(), on.server_name()),
+        encryption_keys: EncryptionKeys::new(storage.clone(), on.server_name())
+            .with_appservices(appservices.clone()),
         key_backups: KeyBackups::new(storage.clone()),
         devices: Devices::new(storage.clone(), sessions.last_seen().clone()),
         account_data: AccountData::new(storage.clone()),

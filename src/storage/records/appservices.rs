@@ -12,6 +12,18 @@ pub enum QueuedForAppservice {
     /// Typing, receipts or presence, as they are sent.
     #[serde(rename = "p")]
     Ephemeral(Box<RawValue>),
+    /// A message to a device of one of its users, as it is sent.
+    #[serde(rename = "d")]
+    ToDevice(Box<RawValue>),
+    /// A user (by id) with whom its users share a room, and whose devices changed.
+    #[serde(rename = "l")]
+    DeviceList(String),
+    /// A user (by id) who shares no room with its users any more.
+    #[serde(rename = "g")]
+    DeviceListLeft(String),
+    /// A device of one of its users (by ids) whose stock of keys changed: it is counted when it is sent.
+    #[serde(rename = "k")]
+    KeyStock(String, String),
 }
 
 /// How far an application service's queue has come.

@@ -87,6 +87,16 @@ impl Appservices {
     pub fn by_token(&self, token: &SecretHash) -> Option<Arc<Appservice>> {
         self.current().by_token(token)
     }
+
+    /// Whether one that a local user belongs to is sent messages for the user's devices (MSC4203).
+    pub fn wants_to_device(&self, user: &UserId) -> bool {
+        self.current().of_user(user).any(|service| service.registration.wants_to_device())
+    }
+
+    /// Whether one that a local user belongs to is told of the devices' stocks of keys (MSC3202).
+    pub fn wants_device_changes(&self, user: &UserId) -> bool {
+        self.current().of_user(user).any(|service| service.registration.wants_device_changes())
+    }
 }
 
 impl Registered {

@@ -86,6 +86,18 @@ pub struct Registration {
     pub receives_device_changes: bool,
 }
 
+impl Registration {
+    /// Whether it is sent messages for devices: by MSC4203 those are ephemeral data.
+    pub fn wants_to_device(&self) -> bool {
+        self.url.is_some() && (self.receives_ephemeral || self.receives_msc2409_ephemeral)
+    }
+
+    /// Whether it is told of device lists and stocks of keys.
+    pub fn wants_device_changes(&self) -> bool {
+        self.url.is_some() && self.receives_device_changes
+    }
+}
+
 /// A token that is told to nobody but the application service.
 #[derive(Clone)]
 pub struct Secret(String);

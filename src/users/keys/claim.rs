@@ -17,6 +17,9 @@ pub type KeyClaims = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, String>>;
 /// Keys by user, device and name (`algorithm:id`).
 pub type ClaimedKeys = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, BTreeMap<String, Box<RawValue>>>>;
 
+/// What a device has left: how many one-time keys by algorithm, and the algorithms of unused fallback keys.
+pub type Stock = (BTreeMap<String, u64>, Vec<String>);
+
 /// What one device gives.
 type Given = BTreeMap<String, Box<RawValue>>;
 
@@ -35,6 +38,7 @@ impl EncryptionKeys {
                 let Some(user) = tx.short_user_id(user_id)? else { continue };
                 for (device_id, algorithm) in of_devices {
                     let Some(key) = claim_one(tx, user, device_id, algorithm)? else { continue };
+                    self.stock_changed(tx, user_id, (user, device_id.clone()));
                     claimed.entry(user_id.clone()).or_default().insert(device_id.clone(), key);
                 }
             }
@@ -42,13 +46,19 @@ impl EncryptionKeys {
         })
     }
 
+    /// [`stock`](Self::stock) by ids; `None` for a user that was never heard of.
+    pub fn stock_of(
+        &self,
+        user_id: &ruma::UserId,
+        device_id: &ruma::DeviceId,
+    ) -> Result<Option<Stock>, StorageError> {
+        let user = self.storage.short_user_id(user_id)?;
+        user.map(|user| self.stock(user, device_id)).transpose()
+    }
+
     /// What a device has left: its one-time keys by algorithm, and the algorithms of the fallback keys that
     /// were not given out yet.
-    pub fn stock(
-        &self,
-        user: ShortUserId,
-        device_id: &ruma::DeviceId,
-    ) -> Result<(BTreeMap<String, u64>, Vec<String>), StorageError> {
+    pub fn stock(&self, user: ShortUserId, device_id: &ruma::DeviceId) -> Result<Stock, StorageError> {
         let stock = self.storage.get(&tables::KEY_STOCKS, &(user, device_id.to_owned()))?;
         let Json(stock) = stock.unwrap_or(Json(KeyStock::default()));
         let fallback_keys = stock.fallback_keys.into_iter();

@@ -20,11 +20,12 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use ruma::{OwnedServerName, UserId};
+use ruma::{OwnedDeviceId, OwnedServerName, UserId};
 
-use crate::storage::Storage;
+use super::Appservices;
+use crate::storage::{ShortUserId, Storage, Transaction, tables};
 
-pub use claim::{ClaimedKeys, KeyClaims};
+pub use claim::{ClaimedKeys, KeyClaims, Stock};
 pub(super) use cross_signing::checked_cross_signing_key;
 pub use cross_signing::{CrossSigningUpload, KeyKind, NewKeys};
 pub use introductions::DeviceIntroductions;
@@ -40,12 +41,32 @@ pub use upload::{KeyUpload, NamedKey};
 pub struct EncryptionKeys {
     storage: Storage,
     server_name: OwnedServerName,
+    appservices: Appservices,
 }
 
 impl EncryptionKeys {
     /// The service of server `server_name`.
     pub fn new(storage: Storage, server_name: OwnedServerName) -> Self {
-        Self { storage, server_name }
+        Self { storage, server_name, appservices: Appservices::default() }
+    }
+
+    /// With changes of the keys of `appservices`' users noted for those that want to be told (MSC3202).
+    #[must_use]
+    pub fn with_appservices(self, appservices: Appservices) -> Self {
+        Self { appservices, ..self }
+    }
+
+    /// Notes that a device's stock of keys has changed, if an application service is to be told.
+    fn stock_changed(
+        &self,
+        tx: &mut Transaction<'_>,
+        user_id: &UserId,
+        device: (ShortUserId, OwnedDeviceId),
+    ) {
+        if self.appservices.wants_device_changes(user_id) {
+            let position = tx.next_position();
+            tx.put(&tables::APPSERVICE_DEVICE_NEWS, &position, &device);
+        }
     }
 
     /// Whether the user is one of this server.

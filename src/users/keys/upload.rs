@@ -61,11 +61,15 @@ impl EncryptionKeys {
         device_id: &DeviceId,
         upload: &KeyUpload,
     ) -> Result<BTreeMap<String, u64>, UserError> {
+        let changes_stock = !upload.one_time_keys.is_empty() || !upload.fallback_keys.is_empty();
         let upload = CheckedUpload::new(user_id, device_id, upload)?;
         let device = (user, device_id.to_owned());
         self.storage.write(|tx| {
             if !tx.contains(&tables::DEVICES, &device)? {
                 return Err(UserError::UnknownDevice(device_id.to_owned()));
+            }
+            if changes_stock {
+                self.stock_changed(tx, user_id, device.clone());
             }
             upload.write(tx, &device)
         })

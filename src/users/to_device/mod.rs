@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::{queue::Trimmer, transactions::SentTransactions};
-use super::{Clock, UserError, limits};
+use super::{Appservices, Clock, UserError, limits};
 use crate::storage::{
     Direction, Read, ShortUserId, Storage, StorageError, StreamPosition, Transaction, tables,
 };
@@ -59,6 +59,7 @@ pub type RemoteMessages = BTreeMap<OwnedServerName, MessagesByUser>;
 #[derive(Debug, Clone)]
 pub struct ToDevice {
     inner: Arc<Inner>,
+    appservices: Appservices,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,14 @@ impl ToDevice {
     /// The service of server `server_name`.
     pub fn new(storage: Storage, server_name: OwnedServerName, clock: Clock) -> Self {
         let (sent, trimmer) = (SentTransactions::default(), Trimmer::default());
-        Self { inner: Arc::new(Inner { storage, server_name, clock, sent, trimmer }) }
+        let inner = Inner { storage, server_name, clock, sent, trimmer };
+        Self { inner: Arc::new(inner), appservices: Appservices::default() }
+    }
+
+    /// With messages to users of `appservices` noted for those that want to be sent them (MSC4203).
+    #[must_use]
+    pub fn with_appservices(self, appservices: Appservices) -> Self {
+        Self { appservices, ..self }
     }
 
     /// Sends a request's messages, unless the request is one that was seen before. Those for users of other
@@ -151,12 +159,16 @@ impl ToDevice {
         of_devices: &BTreeMap<DeviceIdOrAllDevices, Box<RawValue>>,
     ) -> Result<(), StorageError> {
         let Some(user) = tx.short_user_id(recipient)? else { return Ok(()) };
+        let is_for_appservice = self.appservices.wants_to_device(recipient);
         for (device, content) in of_devices {
             let message = Message { r#type: event_type, sender, content };
             // Texts and raw JSON never fail to be written.
             let Ok(message) = serde_json::to_vec(&message) else { continue };
             for device_id in devices(tx, user, device)? {
-                self.inner.trimmer.push(tx, (user, device_id), &message)?;
+                let position = self.inner.trimmer.push(tx, (user, device_id.clone()), &message)?;
+                if is_for_appservice {
+                    tx.put(&tables::APPSERVICE_DEVICE_NEWS, &position, &(user, device_id));
+                }
             }
         }
         Ok(())

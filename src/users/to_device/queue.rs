@@ -29,13 +29,13 @@ pub(super) struct Trimmer {
 }
 
 impl Trimmer {
-    /// Adds a message to the end of a device's queue, and wakes the device.
+    /// Adds a message to the end of a device's queue, and wakes the device; the message's position.
     pub(super) fn push(
         &self,
         tx: &mut Transaction<'_>,
         (user, device_id): (ShortUserId, OwnedDeviceId),
         message: &Vec<u8>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<StreamPosition, StorageError> {
         let position = tx.next_position();
         tx.announce(ChangeScope::Device(user, DeviceTag::of(&device_id)), position);
         let added = self.added.fetch_add(1, Ordering::Relaxed);
@@ -43,7 +43,7 @@ impl Trimmer {
             trim(tx, user, &device_id)?;
         }
         tx.put(&tables::TO_DEVICE, &(user, device_id, position), message);
-        Ok(())
+        Ok(position)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod acting;
 mod delivery;
+mod devices;
 mod registrations;
 
 use std::fs;
@@ -18,9 +19,14 @@ struct Bridged {
 
 impl Bridged {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more lines in the registration.
+    fn start_with(lines: &str) -> Self {
         let bridge = Listener::start();
         let server = Server::start();
-        register(&server, "irc", &registration(&bridge.url()));
+        register(&server, "irc", &(registration(&bridge.url()) + lines));
         let bridged = Self { server, bridge };
         bridged.wait_until_registered();
         bridged

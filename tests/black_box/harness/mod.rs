@@ -22,7 +22,7 @@ use std::{
 pub use answer::{Answer, BinaryAnswer};
 pub use client::{Client, path_segment};
 pub use federation::Federation;
-pub use listener::Listener;
+pub use listener::{Listener, Received};
 pub use server::{REGISTRATION_TOKEN, SHARED_SECRET, Server, ServerSettings, UNCONFIGURED_ADDRESS};
 pub use sync::{SyncResult, event_ids, find_state};
 pub use web::{Asked, FakeWeb};
