@@ -43,6 +43,10 @@ test: setup-tests ## Run all tests (one: make test-one NAME=a_message_is_sent)
 test-one: setup-tests ## Run the tests whose names contain NAME
 	$(CARGO) test --locked -- --nocapture $(NAME)
 
+.PHONY: bridges
+bridges: setup ## Carry messages through real bridges and crashes (one: make bridges ARGS=heisenbridge)
+	@tests/bridges/run $(ARGS)
+
 .PHONY: complement
 complement: setup ## Run Complement, the integration suite (one test: ARGS="-run TestLogin")
 	@complement/run $(ARGS)
