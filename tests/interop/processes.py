@@ -126,5 +126,5 @@ class Process:
 
 def show_logs(folder, characters=4000):
     """Prints the end of every log of a folder."""
-    for log in sorted(Path(folder).rglob("*.log")):
+    for log in sorted([*Path(folder).glob("*.log"), *Path(folder).glob("*/*.log")]):
         print(f"--- {log.relative_to(folder)}\n{log.read_text(errors='replace')[-characters:]}")
