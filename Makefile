@@ -55,6 +55,15 @@ complement: setup ## Run Complement, the integration suite (one test: ARGS="-run
 interop: setup ## Have conduit and a real Synapse do all that users do, both ways (some: ARGS="knock media")
 	@tests/interop/run with_synapse $(ARGS)
 
+.PHONY: netns
+netns: setup ## Part the network between two, then five servers, kill some, and compare them (needs root)
+	@tests/interop/run parted --servers 2 $(ARGS)
+	@tests/interop/run parted --servers 5 $(ARGS)
+
+.PHONY: soak
+soak: setup ## A day of ten servers in half an hour: memory must not grow (shorter: ARGS="--minutes 2")
+	@tests/interop/run soak $(ARGS)
+
 .PHONY: bench
 bench: setup ## Run all benches (one: make bench-one NAME=sync)
 	$(CARGO) bench --locked
@@ -62,6 +71,11 @@ bench: setup ## Run all benches (one: make bench-one NAME=sync)
 .PHONY: bench-one
 bench-one: setup ## Run the bench file NAME in benches/
 	$(CARGO) bench --locked --bench $(NAME)
+
+.PHONY: bench-federation
+bench-federation: release ## Events taken in a second, beside Synapse; and joining a room of 50,000 members
+	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run inbound
+	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run big_room
 
 .PHONY: lint
 lint: setup ## Check formatting and lints; warnings are errors
