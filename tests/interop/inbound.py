@@ -14,9 +14,12 @@ import time
 
 from authority import Authority
 from client import User
-from fake_server import PDUS_MAX, FakeServer
+from fake_server import PDUS_MAX, FakeServer, event_id
 from processes import show_logs, temporary_folder, wait_for
 from servers import Conduit, Synapse
+
+# How many transactions beyond one are sent before all events of the first can be read.
+UNDER_WAY = 1
 
 
 def measure(target, user, sender, rooms, events):
@@ -29,8 +32,14 @@ def measure(target, user, sender, rooms, events):
         wait_for("the sender is in", lambda: user.member(place.room, place.user) == "join")
     pdus = [places[number % rooms].message(f"event {number}") for number in range(events)]
     cpu, begun = target.process.cpu_seconds(), time.monotonic()
+    sent = []
     for first in range(0, events, PDUS_MAX):
         sender.send(target, pdus[first : first + PDUS_MAX])
+        sent.append(pdus[min(first + PDUS_MAX, events) - 1])
+        # Of a longer queue Synapse drops what it could ask for again.
+        if len(sent) > UNDER_WAY:
+            done = sent[-UNDER_WAY - 1]
+            wait_for("an earlier transaction", lambda: user.event(done["room_id"], event_id(done)), every=0.005)
     for place in places:
         wait_for("the last event of each room", lambda: user.event(place.room, place.last), every=0.01)
     seconds = time.monotonic() - begun

@@ -161,9 +161,15 @@ def up(user):
 
 
 def settle(town):
-    """The network is whole. Everybody comes back to the commuters' room, and each server has a word in each room, so
-    that each learns of what it missed."""
+    """The network is whole, and each server has a word in each room, so that each learns of what it missed."""
     town.hosts.set(delay_ms=5)
+    for room in town.rooms:
+        for user in town.steady:
+            town.note(room, user.say(room, "settle"), user, True)
+
+
+def come_back(town):
+    """Everybody comes back to the commuters' room and is seen there by who stayed."""
     creator = town.steady[0]
     for user in town.restless:
 
@@ -177,9 +183,6 @@ def settle(town):
             return creator.member(town.commuters, user.user_id) == "join"
 
         wait_for(f"{user.user_id} among the commuters again", back, every=0.5)
-    for room in town.rooms:
-        for user in town.steady:
-            town.note(room, user.say(room, "settle"), user, True)
     for user in town.restless[::RESTLESS]:
         user.say(town.commuters, "settle")
 
@@ -286,6 +289,7 @@ def main(program):
             for room, version in zip(town.rooms, VERSIONS):
                 step(f"version {version}: state", lambda: same_state(town, room, town.steady))
                 step(f"version {version}: (acknowledged, all, soft-failed)", lambda: same_events(town, room))
+            step("commuters: all come back", lambda: come_back(town))
             step("commuters: state", lambda: same_state(town, town.commuters, town.restless[::RESTLESS]))
             for server in servers:
                 server.stop()
