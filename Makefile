@@ -47,6 +47,10 @@ test-one: setup-tests ## Run the tests whose names contain NAME
 bridges: setup ## Carry messages through real bridges and crashes (one: make bridges ARGS=heisenbridge)
 	@tests/bridges/run $(ARGS)
 
+.PHONY: endpoints
+endpoints: setup ## Write docs/endpoints.md anew, after endpoints came or went
+	UPDATE_ENDPOINTS=1 $(CARGO) test --locked --test endpoints
+
 .PHONY: complement
 complement: setup ## Run Complement, the integration suite (one test: ARGS="-run TestLogin")
 	@complement/run $(ARGS)

@@ -28,7 +28,7 @@ pub fn is_allowed_while_suspended(parts: &Parts) -> bool {
             )
         }
         ["join" | "knock" | "createRoom" | "profile" | "presence" | "directory" | "delayed_events", ..]
-        | ["org.matrix.msc4140", "delayed_events", ..] => false,
+        | ["org.matrix.msc4140", "delayed_events" | "rooms", ..] => false,
         // Where there is no segment it is another API: files are uploaded for others to see.
         [] => !parts.uri.path().starts_with("/_matrix/media/"),
         _ => true,
@@ -73,6 +73,8 @@ mod tests {
             ("/_matrix/client/v3/rooms/!a:b/leave", true),
             ("/_matrix/client/v3/rooms/!a:b/redact/$c/1", true),
             ("/_matrix/client/v3/join/!a:b", false),
+            ("/_matrix/client/unstable/org.matrix.msc4140/rooms/!a:b/delayed_event/m.room.message/1", false),
+            ("/_matrix/client/unstable/org.matrix.msc4140/delayed_events/x/send", false),
             ("/_matrix/client/v3/profile/@a:b/displayname", false),
             ("/_matrix/client/v3/room_keys/keys", true),
             ("/_matrix/client/v3/keys/upload", true),

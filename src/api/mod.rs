@@ -35,7 +35,8 @@ mod viewer;
 
 pub use authentication::{AppserviceToken, MaybeAppserviceToken, MaybeRequester, Requester};
 pub use error::ApiError;
-pub use request::{Ruma, RumaResponse};
+pub use request::{PathArguments, Ruma, RumaResponse};
+pub use room_errors::describe;
 pub use state::{
     ApiState, AppserviceServices, FederationServices, MediaServices, PushServices, RoomServices,
     SharedServices, SyncServices, UserServices,
@@ -44,10 +45,14 @@ pub use state::{
 /// What a handler answers.
 pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
 
+/// All endpoints, without the services that serve them.
+pub fn endpoints() -> routes::Routes {
+    federation::routes(client::routes(routes::Routes::new()))
+}
+
 /// All endpoints, with their services; the server wraps them in its middleware.
 pub fn router(state: ApiState) -> axum::Router {
-    let endpoints = federation::routes(client::routes(routes::Routes::new()));
-    let router = endpoints.into_router().fallback(routes::unknown_endpoint);
+    let router = endpoints().into_router().fallback(routes::unknown_endpoint);
     let durability =
         axum::middleware::from_fn_with_state(state.shared.storage.clone(), durability::await_durable);
     router.layer(durability).with_state(state)

@@ -70,7 +70,8 @@ where
         | Action::MediaUpload
         | Action::RemoteMedia
         | Action::UrlPreview
-        | Action::Search => {
+        | Action::Search
+        | Action::Pusher => {
             let requester = Requester::from_request_parts(parts, state).await?;
             if requester.is_rate_limited() {
                 limiter.check(action, Caller::User(&requester.user_id))?;

@@ -2,12 +2,12 @@
 
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, Path, Request},
+    extract::{FromRequest, FromRequestParts, Path, Request},
     response::{IntoResponse, Response},
 };
-use http::Method;
+use http::{Method, request::Parts};
 use ruma::api::{IncomingRequest, IncomingRequestExt, OutgoingResponse, OutgoingResponseExt};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{ApiError, limits};
 
@@ -29,6 +29,25 @@ where
             .await
             .map_err(|rejection| body_error(&rejection))?;
         parse(parts, &path, body).map(Self)
+    }
+}
+
+/// The arguments of a path, for what no ruma type fits; those that can't be read are refused with 400
+/// `M_INVALID_PARAM`.
+#[derive(Debug)]
+pub struct PathArguments<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for PathArguments<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(arguments)| Self(arguments))
+            .map_err(|refused| ApiError::invalid_param(refused.body_text()))
     }
 }
 

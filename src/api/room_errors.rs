@@ -1,12 +1,16 @@
 //! Errors of the rooms' services as clients see them.
 
+use std::time::Duration;
+
 use http::StatusCode;
-use ruma::api::error::ErrorKind;
+use ruma::api::error::{ErrorKind, StandardErrorBody};
+use serde_json::value::RawValue;
 
 use super::ApiError;
 use crate::{
     matrix::{auth_rules::AuthRefusal, builder::BuildError, canonical_json::CanonicalJsonError},
-    rooms::RoomError,
+    net::LimitExceeded,
+    rooms::{DelayedError, RoomError},
 };
 
 impl From<RoomError> for ApiError {
@@ -50,6 +54,34 @@ impl From<RoomError> for ApiError {
             }
         }
     }
+}
+
+impl From<DelayedError> for ApiError {
+    fn from(error: DelayedError) -> Self {
+        let message = error.to_string();
+        match error {
+            DelayedError::Room(error) => error.into(),
+            DelayedError::NoDelay => Self::invalid_param(message),
+            DelayedError::TooLate { .. } => Self::forbidden(message),
+            DelayedError::TooMany { next_in_ms } => {
+                let retry_after = Duration::from_millis(next_in_ms.max(1));
+                LimitExceeded { retry_after }.into()
+            }
+            DelayedError::NotFound => Self::not_found(message),
+            DelayedError::AlreadySent | DelayedError::AlreadyCancelled => {
+                Self::new(StatusCode::CONFLICT, ErrorKind::Unknown, message)
+            }
+        }
+    }
+}
+
+/// An error as the standard error response that a client would be told, for those that hear of it later.
+pub fn describe(error: RoomError) -> Box<RawValue> {
+    let body = match ApiError::from(error) {
+        ApiError::Standard { kind, message, .. } => StandardErrorBody::new(*kind, message),
+        ApiError::Uiaa(_) => StandardErrorBody::new(ErrorKind::Unknown, String::new()),
+    };
+    serde_json::value::to_raw_value(&body).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Which handler serves which request.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -20,11 +23,12 @@ use crate::{
 /// Those of a folder work with any state that has the services they ask for.
 pub struct Routes<S = ApiState> {
     paths: BTreeMap<String, MethodRouter<S>>,
+    endpoints: BTreeSet<(String, String)>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
-        Self { paths: BTreeMap::new() }
+        Self { paths: BTreeMap::new(), endpoints: BTreeSet::new() }
     }
 }
 
@@ -69,10 +73,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S>,
         T: 'static,
     {
+        let endpoint = (path.to_owned(), method.to_string());
         let Ok(filter) = MethodFilter::try_from(method) else { return self };
+        self.endpoints.insert(endpoint);
         let at = self.paths.remove(path).unwrap_or_default();
         self.paths.insert(path.to_owned(), at.on(filter, handler));
         self
+    }
+
+    /// Path and method of each endpoint, in order; a name in braces stands for an argument.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.endpoints.iter().map(|(path, method)| (path.as_str(), method.as_str()))
     }
 
     /// The endpoints as a router; a known path with a wrong method answers 405.

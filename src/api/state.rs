@@ -17,11 +17,11 @@ use crate::{
     },
     media::{MediaStore, Thumbnails, UrlPreviews},
     net::{RateLimiter, outbound::Outbound},
-    push::{PushDelivery, PushRules, Pushers},
+    push::{Notifications, PushDelivery, PushRules, Pushers},
     rooms::{
-        Aliases, ClientEvents, EventSender, EventTimes, Members, Memberships, Receipts, ReceivedEvents,
-        Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades, Spaces,
-        Timelines, Typing, UserDirectory, Visibility,
+        Aliases, ClientEvents, DelayedEvents, EventSender, EventTimes, Members, Memberships, Receipts,
+        ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades,
+        Spaces, Timelines, Typing, UserDirectory, Visibility,
     },
     storage::Storage,
     sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
@@ -116,6 +116,8 @@ api_state! {
         memberships: Memberships,
         /// Sending events.
         event_sender: EventSender,
+        /// Sending events later.
+        delayed_events: DelayedEvents,
         /// What other servers may see and do.
         resident: Resident,
         /// Taking in events of other servers.
@@ -170,6 +172,8 @@ api_state! {
         push_rules: PushRules,
         /// Where notifications go.
         pushers: Pushers,
+        /// What users have been notified of.
+        notifications: Notifications,
         /// Sends notifications.
         push_delivery: PushDelivery,
     }

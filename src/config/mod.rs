@@ -78,6 +78,10 @@ options! {
         /// Whether all users may create rooms; administrators always may.
         allow_room_creation: bool = true;
 
+        /// The longest time, in seconds, for which clients may have an event sent later: calls notice by it that
+        /// somebody is gone. 0 switches it off.
+        event_delay_seconds_max: u64 = 604_800, within (0, 31_536_000);
+
         /// Whether people may register accounts themselves, with the `registration_token`. Without a token
         /// it takes `allow_open_registration` as well.
         allow_registration: bool = false;
@@ -304,6 +308,9 @@ options! {
 
         /// Searches for messages and users, per user: clients look for users while a name is typed.
         search: RateLimit = RateLimit::new(2.0, 50);
+
+        /// Pushers set, per user: the gateway of each is connected to.
+        pusher: RateLimit = RateLimit::new(0.2, 20);
     }
 }
 

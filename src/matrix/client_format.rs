@@ -21,6 +21,9 @@ pub struct Unsigned<'a> {
     /// The transaction ID, only for the device that sent the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<&'a str>,
+    /// The id under which the event was scheduled, only for its sender (MSC4140).
+    #[serde(rename = "org.matrix.msc4140.delay_id", skip_serializing_if = "Option::is_none")]
+    pub delay_id: Option<&'a str>,
     /// The reader's membership when the event was sent (spec v1.11, MSC4115).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<&'a str>,
@@ -48,6 +51,7 @@ impl Unsigned<'_> {
     fn is_empty(&self) -> bool {
         self.age.is_none()
             && self.transaction_id.is_none()
+            && self.delay_id.is_none()
             && self.membership.is_none()
             && self.membership_unstable.is_none()
             && self.prev_content.is_none()

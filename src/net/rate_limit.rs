@@ -49,6 +49,8 @@ pub enum Action {
     UrlPreview,
     /// A search for messages or users, by user.
     Search,
+    /// A pusher set, whose gateway is then connected to, by user.
+    Pusher,
 }
 
 /// Who acts.
@@ -85,6 +87,7 @@ pub struct RateLimiter<C: Clock + Clone = DefaultClock> {
     remote_media: Table<C>,
     url_preview: Table<C>,
     search: Table<C>,
+    pusher: Table<C>,
 }
 
 impl RateLimiter {
@@ -110,6 +113,7 @@ impl<C: Clock + Clone> RateLimiter<C> {
             remote_media: table(&config.remote_media),
             url_preview: table(&config.url_preview),
             search: table(&config.search),
+            pusher: table(&config.pusher),
         }
     }
 
@@ -129,6 +133,7 @@ impl<C: Clock + Clone> RateLimiter<C> {
             Action::RemoteMedia => &self.remote_media,
             Action::UrlPreview => &self.url_preview,
             Action::Search => &self.search,
+            Action::Pusher => &self.pusher,
         };
         table.check(caller)
     }

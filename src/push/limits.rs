@@ -85,3 +85,10 @@ pub const SCANNED_UNWRITTEN_MAX: u64 = 512;
 
 /// Relations followed to find an event's thread ("a maximum of 3 hops").
 pub const THREAD_HOPS_MAX: usize = 3;
+
+/// Notifications in one answer.
+pub const NOTIFICATIONS_PAGE_MAX: usize = 100;
+
+/// Events tried on a user's rules for one page of notifications: in busy rooms few notify, and the client is told
+/// where to go on.
+pub const NOTIFICATIONS_EVALUATED_MAX: usize = 2_000;

@@ -15,7 +15,10 @@ use std::{
 };
 
 use quick_cache::{Weighter, sync::Cache};
-use ruma::{OwnedUserId, push::Ruleset};
+use ruma::{
+    OwnedUserId,
+    push::{Action, Ruleset},
+};
 
 use super::{
     PushRules, RoomFacts,
@@ -247,15 +250,24 @@ impl UnreadCounts {
         room: ShortRoomId,
         stored: &StoredEvent,
     ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, RoomError> {
-        if stored.meta.sender == viewer.user || stored.meta.redacted_by.is_some() {
-            return Ok(None);
-        }
-        let reader = self.reader(viewer, room)?;
-        if reader.ignored.contains(stored.event.sender()) {
+        let actions = self.actions(&self.reader(viewer, room)?, viewer, stored)?;
+        Ok(actions.map(|actions| tweaks_of(&actions)))
+    }
+
+    /// The actions of the rule that notifies the reader of an event, or `None` if none does; as
+    /// [`tweaks`](Self::tweaks), for several events of one room.
+    pub(super) fn actions(
+        &self,
+        reader: &Reader<'_>,
+        viewer: &Viewer,
+        stored: &StoredEvent,
+    ) -> Result<Option<Vec<Action>>, RoomError> {
+        let is_own = stored.meta.sender == viewer.user;
+        if is_own || stored.meta.redacted_by.is_some() || reader.ignored.contains(stored.event.sender()) {
             return Ok(None);
         }
         let rule = matching_rule(&reader.rules, &viewer.user_id, &stored.event, &reader.facts)?;
-        Ok(rule.filter(|rule| rule.triggers_notification()).map(|rule| tweaks_of(rule.actions())))
+        Ok(rule.filter(|rule| rule.triggers_notification()).map(|rule| rule.actions().to_vec()))
     }
 
     fn count_event(
@@ -289,7 +301,7 @@ impl UnreadCounts {
     }
 
     /// The root of the event's thread; `None` in the main timeline.
-    fn thread(&self, event: &StoredEvent) -> Result<Option<ShortEventId>, RoomError> {
+    pub(super) fn thread(&self, event: &StoredEvent) -> Result<Option<ShortEventId>, RoomError> {
         match thread_root(&self.events, event)? {
             Some(root) => Ok(self.storage.short_event_id(&root)?),
             None => Ok(None),
@@ -315,7 +327,7 @@ impl UnreadCounts {
         Ok(())
     }
 
-    fn thread_read_to(
+    pub(super) fn thread_read_to(
         &self,
         user: ShortUserId,
         room: ShortRoomId,
@@ -327,7 +339,8 @@ impl UnreadCounts {
         Ok(read_to.unwrap_or(TimelineKey(0)))
     }
 
-    fn reader<'a>(&'a self, viewer: &Viewer, room: ShortRoomId) -> Result<Reader<'a>, RoomError> {
+    /// Asks the viewer's rules about events of a room.
+    pub(super) fn reader<'a>(&'a self, viewer: &Viewer, room: ShortRoomId) -> Result<Reader<'a>, RoomError> {
         Ok(Reader {
             rules: self.rules.of_user(viewer.user, &viewer.user_id)?,
             ignored: ignored_users(&self.storage, viewer.user, &viewer.user_id)?,
@@ -337,7 +350,7 @@ impl UnreadCounts {
 }
 
 /// Whose rules are asked.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rules: Arc<Ruleset>,
     ignored: HashSet<OwnedUserId>,
     facts: StoredFacts<'a>,

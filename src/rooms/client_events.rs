@@ -13,7 +13,7 @@ use ruma::{OwnedEventId, serde::Raw};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{RoomError, RoomStates, RoomView, VisibleEvent, relations::Bundles};
+use super::{RoomError, RoomStates, RoomView, VisibleEvent, limits, relations::Bundles};
 use crate::{
     matrix::{
         client_format::{ClientFormat, Unsigned, client_event, stripped_state},
@@ -64,6 +64,7 @@ pub struct ClientEvents {
 #[derive(Default)]
 struct UnsignedParts {
     transaction_id: Option<String>,
+    delay_id: Option<String>,
     replaced: Option<Replaced>,
     redacted_because: Option<Box<RawValue>>,
     relations: Option<Box<RawValue>>,
@@ -117,8 +118,10 @@ impl ClientEvents {
         event: &VisibleEvent,
         form: EventForm,
     ) -> Result<Raw<T>, RoomError> {
+        let (transaction_id, delay_id) = self.sent_with(view, event)?;
         let parts = UnsignedParts {
-            transaction_id: self.transaction_id(view, event)?,
+            transaction_id,
+            delay_id,
             replaced: if form.tells_replaced { self.replaced(view, event)? } else { None },
             redacted_because: self.redacted_because(view, event)?,
             relations: if form.tells_relations { self.relations(view, event, form)? } else { None },
@@ -133,6 +136,7 @@ impl ClientEvents {
         let unsigned = Unsigned {
             age: Some(self.age(event.event())),
             transaction_id: parts.transaction_id.as_deref(),
+            delay_id: parts.delay_id.as_deref(),
             membership,
             membership_unstable: membership,
             prev_content,
@@ -171,14 +175,22 @@ impl ClientEvents {
         now.unwrap_or(i64::MAX).saturating_sub(sent.unwrap_or(i64::MAX))
     }
 
-    /// Told only to the device that sent the event.
-    fn transaction_id(&self, view: &RoomView<'_>, event: &VisibleEvent) -> Result<Option<String>, RoomError> {
+    /// The transaction id, told only to the device that sent the event, and the id under which it was scheduled,
+    /// told to all devices of its sender.
+    fn sent_with(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+    ) -> Result<(Option<String>, Option<String>), RoomError> {
         let viewer = view.viewer();
         let Some(device_id) = viewer.device_id.as_ref().filter(|_| event.meta().sender == viewer.user) else {
-            return Ok(None);
+            return Ok((None, None));
         };
-        let sent = self.storage.get(&EVENT_TRANSACTIONS, &event.short())?;
-        Ok(sent.filter(|(device, _)| device == device_id).map(|(_, transaction_id)| transaction_id))
+        Ok(match self.storage.get(&EVENT_TRANSACTIONS, &event.short())? {
+            Some((device, delay_id)) if device == limits::DELAYED_DEVICE => (None, Some(delay_id)),
+            Some((device, transaction_id)) if device == *device_id => (Some(transaction_id), None),
+            _ => (None, None),
+        })
     }
 
     fn replaced(&self, view: &RoomView<'_>, event: &VisibleEvent) -> Result<Option<Replaced>, RoomError> {

@@ -212,3 +212,22 @@ pub const DIRECTORY_ROOMS_OF_USER_MAX: usize = 500;
 
 /// Rooms of the searcher in which others are looked for.
 pub const DIRECTORY_OWN_ROOMS_MAX: usize = 10_000;
+
+/// Locks for deciding what becomes of delayed events, each for those whose id falls to it.
+pub const DELAYED_LOCKS: usize = 64;
+
+/// The device that delayed events count as sent with: no client's, so `unsigned` tells none of them that it was the
+/// one.
+pub const DELAYED_DEVICE: &str = "";
+
+/// How long, in milliseconds, sending delayed events pauses when the store fails.
+pub const DELAYED_RETRY_MS: u64 = 5_000;
+
+/// Events that a user may have scheduled at once: each may be 64 KiB, and all may be due at the same moment.
+pub const DELAYED_SCHEDULED_MAX: usize = 100;
+
+/// A user's delayed events that are remembered after they were sent, refused or cancelled.
+pub const DELAYED_DECIDED_MAX: usize = 100;
+
+/// For how long, in milliseconds: the proposal's seven days.
+pub const DELAYED_DECIDED_AGE_MS: u64 = 7 * 24 * 3_600 * 1_000;

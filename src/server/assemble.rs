@@ -34,6 +34,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
         // Its error is logged, and the next start tries again.
         let _ = crate::api::blocking::run(move || user_directory::add_missing(&storage)).await;
     });
+    tasks.spawn(state.rooms.delayed_events.clone().run());
     let typing = state.rooms.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.sync.notifier.clone(), shutdown.clone());

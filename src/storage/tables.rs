@@ -200,6 +200,16 @@ tables! {
     /// Each user's dehydrated device (MSC3814).
     84 DEHYDRATED_DEVICES in Users: ShortUserId => Json<DehydratedDeviceRecord>;
 
+    /// Events that are sent later (MSC4140), by their random id; for a time also those that were sent or not.
+    88 DELAYED_EVENTS in Users: [u8; 16] => Json<DelayedEventRecord>;
+    /// When each of them that is scheduled is due (milliseconds since 1970).
+    89 DELAYED_DUE in Users: (u64, [u8; 16]) => ();
+    /// Each user's: the scheduled ones (0) by the time at which they are due, the others (1) by that at which it
+    /// was decided.
+    90 DELAYED_OF_USER in Users: (ShortUserId, u8, u64, [u8; 16]) => ();
+    /// Requests that have scheduled them, as the hash of path and transaction id.
+    91 DELAYED_TRANSACTIONS in Users: (ShortUserId, OwnedDeviceId, [u8; 32]) => [u8; 16];
+
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;
     /// The position of each room's row in ROOM_CHANGES.

@@ -177,6 +177,7 @@ fn state(fixture: &Fixture) -> TestState {
             client_base_url: Some("https://matrix.example.org".to_owned()),
             server: Some("matrix.example.org:443".try_into().unwrap()),
             livekit_urls: Vec::new(),
+            event_delay_ms_max: 1_000,
         },
     }
 }

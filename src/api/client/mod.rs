@@ -6,6 +6,7 @@ mod admin;
 mod alias;
 mod appservice;
 mod dehydrated_device;
+mod delayed;
 mod device;
 mod directory;
 pub mod discovery;
@@ -54,6 +55,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = appservice::routes(routes);
     routes = thirdparty::routes(routes);
     routes = dehydrated_device::routes(routes);
+    routes = delayed::routes(routes);
     routes = device::routes(routes);
     routes = directory::routes(routes);
     routes = discovery::routes(routes);

@@ -18,11 +18,15 @@ use tower::ServiceExt;
 
 use super::{membership, room, send};
 use crate::{
-    api::own_aliases::OwnAliases,
+    api::{describe, own_aliases::OwnAliases},
     config::RateLimits,
     federation::RemoteRooms,
     net::RateLimiter,
-    rooms::{Aliases, EventSender, Memberships, Permissions, RoomCreator, Visibility, testing::RoomsFixture},
+    rooms::{
+        Aliases, DelayedEvents, EventSender, Memberships, Permissions, RoomCreator, Visibility,
+        delayed::{DelayLimits, DelayedSources},
+        testing::RoomsFixture,
+    },
     storage::Storage,
     users::{Presence, Sessions, fixture},
 };
@@ -36,6 +40,7 @@ struct State {
     memberships: Memberships,
     remote_rooms: RemoteRooms,
     sender: EventSender,
+    delayed: DelayedEvents,
     presence: Presence,
     aliases: OwnAliases,
 }
@@ -49,7 +54,7 @@ macro_rules! from_ref {
         }
     )*};
 }
-from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, Presence: presence, OwnAliases: aliases);
+from_ref!(Sessions: sessions, Arc<RateLimiter>: rate_limiter, RoomCreator: creator, Memberships: memberships, RemoteRooms: remote_rooms, EventSender: sender, DelayedEvents: delayed, Presence: presence, OwnAliases: aliases);
 
 struct Server {
     rooms: RoomsFixture,
@@ -107,11 +112,22 @@ impl Server {
         let permissions = Permissions::new(index.clone(), events.clone(), states.clone());
         let visibility = Visibility::new(storage.clone(), index, events, states);
         let memberships = Memberships::new(rooms.appender.clone(), rooms.profiles.clone());
+        let sender = EventSender::new(rooms.appender.clone(), memberships.clone());
+        let delayed = DelayedEvents::new(DelayedSources {
+            storage: storage.clone(),
+            index: rooms.index.clone(),
+            sender: sender.clone(),
+            accounts: users.accounts.clone(),
+            clock: users.clock.clone(),
+            limits: DelayLimits { delay_ms_max: 10_000, scheduled_max: 10 },
+            describe,
+        });
         let state = State {
             sessions: users.sessions.clone(),
             rate_limiter: Arc::new(RateLimiter::new(&RateLimits { enabled: false, ..RateLimits::default() })),
             creator: rooms.creator.clone(),
-            sender: EventSender::new(rooms.appender.clone(), memberships.clone()),
+            sender,
+            delayed,
             presence: Presence::off(),
             remote_rooms: RemoteRooms::alone(memberships.clone()),
             memberships,

@@ -43,6 +43,7 @@ fn unsigned_has_what_is_given() {
     let unsigned = Unsigned {
         age: Some(-5),
         transaction_id: Some("txn\"1"),
+        delay_id: Some("later"),
         membership: Some("join"),
         membership_unstable: Some("join"),
         prev_content: Some(&prev_content),
@@ -55,6 +56,7 @@ fn unsigned_has_what_is_given() {
     assert_eq!(
         value(&shown)["unsigned"],
         json!({"age": -5, "transaction_id": "txn\"1", "membership": "join",
+            "org.matrix.msc4140.delay_id": "later",
             "io.element.msc4115.membership": "join", "prev_content": {"a": 1},
             "prev_sender": "@p:example.org", "replaces_state": "$replaced", "redacted_because": {"b": 2},
             "m.relations": {"c": 3}})

@@ -30,6 +30,19 @@ pub struct Message {
     pub at_ms: Option<u64>,
 }
 
+/// An event whose sending a client asked for some time ago.
+#[derive(Debug)]
+pub struct LaterEvent {
+    /// The `type`.
+    pub event_type: String,
+    /// The state key, for state.
+    pub state_key: Option<String>,
+    /// The content.
+    pub content: CanonicalJsonObject,
+    /// As that of a [`Message`].
+    pub at_ms: Option<u64>,
+}
+
 /// A client's request to set a state event.
 #[derive(Debug)]
 pub struct StateEvent {
@@ -97,6 +110,25 @@ impl EventSender {
         Ok(event.event_id().to_owned())
     }
 
+    /// Sends an event that was scheduled, once for each transaction; memberships excepted, which are set as often
+    /// as it is asked.
+    pub fn send_later(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        event: LaterEvent,
+        transaction: &ClientTransaction,
+    ) -> Result<OwnedEventId, RoomError> {
+        let LaterEvent { event_type, state_key, content, at_ms } = event;
+        match state_key {
+            None => self.send(room_id, sender, Message { event_type, content, at_ms }, transaction),
+            Some(state_key) => {
+                let event = StateEvent { event_type, state_key, content, at_ms };
+                self.put_state_once(room_id, sender, event, Some(transaction))
+            }
+        }
+    }
+
     /// Sets a state event (`PUT /rooms/{roomId}/state/…`). If the sender has set the same content before and
     /// it still stands, nothing is sent, and the answer is that event.
     pub fn put_state(
@@ -104,6 +136,16 @@ impl EventSender {
         room_id: &RoomId,
         sender: &UserId,
         event: StateEvent,
+    ) -> Result<OwnedEventId, RoomError> {
+        self.put_state_once(room_id, sender, event, None)
+    }
+
+    fn put_state_once(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        event: StateEvent,
+        transaction: Option<&ClientTransaction>,
     ) -> Result<OwnedEventId, RoomError> {
         let StateEvent { event_type, state_key, content, at_ms } = event;
         let (event_type, state_key) = (event_type.as_str(), state_key.as_str());
@@ -114,6 +156,11 @@ impl EventSender {
             return self.memberships.set(room_id, sender, target, content);
         }
         let mut batch = self.appender.begin_as_member(room_id, sender)?.dated(at_ms);
+        if let Some(sent) =
+            transaction.map(|transaction| batch.sent_before(transaction)).transpose()?.flatten()
+        {
+            return Ok(sent);
+        }
         let held = batch.state_event(event_type, state_key)?;
         if event_type == "m.room.power_levels" {
             checks::check_levels(&content, batch.rules())?;
@@ -128,7 +175,7 @@ impl EventSender {
         if event.is_state_of("m.room.canonical_alias", "") {
             checks::check_aliases(self.appender.storage(), batch.room(), &event, held.as_deref())?;
         }
-        batch.commit(None)?;
+        batch.commit(transaction)?;
         Ok(event.event_id().to_owned())
     }
 

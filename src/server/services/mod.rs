@@ -131,7 +131,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
     let readers = RoomReaders::new(storage, &MemoryShares::of(config.memory_budget_bytes()));
     let users = users::build(on)?;
     let rules = push::rules(on);
-    let (rooms, acls) = rooms::build(on, &readers, &rules)?;
+    let (rooms, acls) = rooms::build(on, &readers, &rules, &users.accounts)?;
     let unread = push::unread_counts(on, &readers, &rules);
     let sync = sync::build(on, &readers, (&users, &rooms, &rules, &unread))?;
     let shared = SharedServices {
@@ -161,5 +161,6 @@ fn advertised(config: &Config) -> Advertised {
         client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
         livekit_urls: users::livekit_urls(config),
         server: config.well_known.server.clone(),
+        event_delay_ms_max: config.event_delay_seconds_max.saturating_mul(1_000),
     }
 }

@@ -4,7 +4,7 @@ use super::{Foundation, RoomReaders};
 use crate::{
     api::PushServices,
     net::outbound::Outbound,
-    push::{PushDelivery, PushRules, PushSources, Pushers, UnreadCounts, UnreadSources},
+    push::{Notifications, PushDelivery, PushRules, PushSources, Pushers, UnreadCounts, UnreadSources},
 };
 
 /// What each user wants to be notified of.
@@ -32,6 +32,13 @@ pub(super) fn build(
     outbound: &Outbound,
 ) -> PushServices {
     let pushers = Pushers::new(on.storage(), on.clock());
+    let notifications = Notifications::new(
+        on.storage(),
+        readers.index.clone(),
+        readers.timelines.clone(),
+        readers.visibility.clone(),
+        unread.clone(),
+    );
     let push_delivery = PushDelivery::new(PushSources {
         storage: on.storage(),
         index: readers.index.clone(),
@@ -43,5 +50,5 @@ pub(super) fn build(
         clock: on.clock(),
         gateways: outbound.public(),
     });
-    PushServices { push_rules, pushers, push_delivery }
+    PushServices { push_rules, pushers, notifications, push_delivery }
 }

@@ -2,14 +2,16 @@
 
 use super::{Foundation, RoomReaders, StartError};
 use crate::{
-    api::RoomServices,
+    api::{RoomServices, describe},
     push::{PushRules, Successions},
     rooms::{
-        Aliases, Appender, ClientEvents, EventSender, EventTimes, MemberProfiles, Members, Memberships,
-        Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomError,
-        RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
+        Aliases, Appender, ClientEvents, DelayedEvents, EventSender, EventTimes, MemberProfiles, Members,
+        Memberships, Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory,
+        RoomError, RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
+        delayed::{DelayLimits, DelayedSources},
+        limits,
     },
-    users::keys::DeviceIntroductions,
+    users::{Accounts, keys::DeviceIntroductions},
 };
 
 /// The services of rooms, and the server ACLs that those of federation share with them.
@@ -17,6 +19,7 @@ pub(super) fn build(
     on: Foundation<'_>,
     readers: &RoomReaders,
     push_rules: &PushRules,
+    accounts: &Accounts,
 ) -> Result<(RoomServices, ServerAcls), StartError> {
     let (storage, server_name) = (on.storage, on.server_name());
     let appender = appender(on, readers, push_rules)?;
@@ -29,7 +32,20 @@ pub(super) fn build(
     let (index, states) = (readers.index.clone(), readers.states.clone());
     let (visibility, timelines) = (readers.visibility.clone(), readers.timelines.clone());
     let permissions = readers.permissions();
+    let delayed_events = DelayedEvents::new(DelayedSources {
+        storage: on.storage(),
+        index: index.clone(),
+        sender: event_sender.clone(),
+        accounts: accounts.clone(),
+        clock: on.clock(),
+        limits: DelayLimits {
+            delay_ms_max: on.config.event_delay_seconds_max.saturating_mul(1_000),
+            scheduled_max: limits::DELAYED_SCHEDULED_MAX,
+        },
+        describe,
+    });
     let services = RoomServices {
+        delayed_events,
         received_events: ReceivedEvents::new(appender.clone()),
         room_upgrades: RoomUpgrades::new(appender.clone(), room_creator.clone(), event_sender.clone()),
         resident: Resident::new(appender, memberships.clone(), acls.clone(), readers.servers.clone()),

@@ -3,6 +3,7 @@
 mod activity;
 mod appservices;
 mod backups;
+mod delayed;
 mod directory;
 mod encryption;
 mod inbound;
@@ -20,6 +21,7 @@ mod users;
 pub use activity::{RoomActivity, RoomKind};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
+pub use delayed::{DelayedEventRecord, DelayedOutcome};
 pub use directory::DirectoryEntry;
 pub use encryption::{DehydratedDeviceRecord, FallbackKey, KeyStock};
 pub use inbound::InboundPduRow;

@@ -94,3 +94,15 @@ fn an_initial_sync_has_all_account_data() {
     let in_room = sync.joined(&room)["account_data"]["events"].as_array().unwrap();
     assert_eq!(in_room, &[json!({ "type": "m.tag", "content": { "tags": { "m.favourite": {} } } })]);
 }
+
+#[test]
+fn a_tag_is_removed() {
+    let server = Server::start();
+    let alice = server.register("alice");
+    let room = alice.create_room(json!({}));
+    let tags = format!("/_matrix/client/v3/user/{}/rooms/{room}/tags", path_segment(&alice.user_id));
+    alice.put(&format!("{tags}/m.favourite"), json!({ "order": 0.5 })).ok();
+    assert_eq!(alice.get(&tags).ok()["tags"], json!({ "m.favourite": { "order": 0.5 } }));
+    alice.delete(&format!("{tags}/m.favourite"), None).ok();
+    assert_eq!(alice.get(&tags).ok()["tags"], json!({}));
+}

@@ -110,3 +110,25 @@ fn sessions_outlive_a_restart() {
     gone.moved_to(server.base_url()).get(WHOAMI).error(401, "M_UNKNOWN_TOKEN");
     alice.moved_to(server.base_url()).log_in_again();
 }
+
+#[test]
+fn a_session_signs_another_client_in() {
+    let server = Server::start();
+    let alice = server.register("alice");
+    let path = "/_matrix/client/v1/login/get_token";
+    let challenge = alice.post(path, json!({}));
+    assert_eq!(challenge.status, 401, "{challenge}");
+    let identifier = json!({ "type": "m.id.user", "user": alice.user_id });
+    let session = challenge.json()["session"].clone();
+    let auth = json!({
+        "type": "m.login.password", "identifier": identifier, "password": PASSWORD, "session": session,
+    });
+    let token = alice.post(path, json!({ "auth": auth })).ok();
+    let login = json!({ "type": "m.login.token", "token": token["login_token"] });
+    let nobody = server.anonymous();
+    let answer = nobody.post("/_matrix/client/v3/login", login.clone()).ok();
+    assert_eq!(answer["user_id"], alice.user_id);
+    assert_ne!(answer["device_id"], alice.device_id);
+    nobody.post("/_matrix/client/v3/login", login).error(403, "M_FORBIDDEN");
+    nobody.post(path, json!({})).error(401, "M_MISSING_TOKEN");
+}

@@ -7,4 +7,5 @@ mod filters;
 mod login;
 mod password;
 mod profile;
+mod refresh;
 mod registration;

@@ -73,3 +73,15 @@ fn an_oversized_name_is_refused() {
     assert!((400..500).contains(&answer.status), "{answer}");
     assert!(answer.errcode().is_some(), "{answer}");
 }
+
+#[test]
+fn a_field_is_deleted() {
+    let server = Server::start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let path = format!("/_matrix/client/v3/profile/{}/org.example.colour", path_segment(&alice.user_id));
+    alice.put(&path, json!({ "org.example.colour": "blue" })).ok();
+    assert_eq!(bob.get(&path).ok(), json!({ "org.example.colour": "blue" }));
+    bob.delete(&path, None).error(403, "M_FORBIDDEN");
+    alice.delete(&path, None).ok();
+    bob.get(&path).error(404, "M_NOT_FOUND");
+}

@@ -126,6 +126,9 @@ fn it_tells_of_its_network() {
     let found = alice.get("/_matrix/client/v3/thirdparty/location/irc?channel=%23tea").ok();
     assert_eq!(found, json!([{ "alias": "#irc_tea:localhost" }]));
     assert_eq!(alice.get("/_matrix/client/v3/thirdparty/user/irc?nick=bob").ok(), json!([]));
+    for query in ["location?alias=%23irc_none:localhost", "user?userid=%40irc_none:localhost"] {
+        assert_eq!(alice.get(&format!("/_matrix/client/v3/thirdparty/{query}")).ok(), json!([]));
+    }
 }
 
 #[test]

@@ -65,3 +65,17 @@ fn a_backup_is_filled_restored_replaced_and_deleted() {
     alice.put(&at("/!a:x/s"), json!({ "session_data": 1 })).error(400, "M_BAD_JSON");
     server.register("bob").get(&at("")).error(404, "M_NOT_FOUND");
 }
+
+#[test]
+fn keys_are_deleted_one_by_one_and_all_at_once() {
+    let server = Server::start();
+    let alice = server.register("alice");
+    let version = create(&alice, "abc");
+    let at = |path: &str| format!("{KEYS}{path}?version={version}");
+    alice.put(&at(""), json!({ "rooms": { "!a:x": { "sessions": { "s": key(3), "t": key(1) } } } })).ok();
+    assert_eq!(alice.delete(&at("/!a:x/s"), None).ok()["count"], 1);
+    alice.get(&at("/!a:x/s")).error(404, "M_NOT_FOUND");
+    assert_eq!(alice.delete(&at(""), None).ok()["count"], 0);
+    assert_eq!(alice.get(&at("")).ok(), json!({ "rooms": {} }));
+    alice.delete(&format!("{KEYS}?version=77"), None).error(404, "M_NOT_FOUND");
+}

@@ -5,3 +5,4 @@ mod claims;
 mod dehydrated;
 mod messages;
 mod rendezvous;
+mod signatures;

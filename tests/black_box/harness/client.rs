@@ -1,6 +1,6 @@
 //! A client that speaks plain HTTP: one user's session, or nobody's.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 use ureq::{Agent, http};
@@ -132,6 +132,7 @@ impl Client {
 
     /// As [`Client::raw`], but a broken connection is the caller's business.
     pub fn try_raw(&self, method: &str, path: &str, body: Option<&[u8]>) -> Result<Answer, ureq::Error> {
+        note_request(method, path);
         let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -155,6 +156,7 @@ impl Client {
     /// A request with headers and a body of the test's choice, whose answer may be any bytes.
     #[track_caller]
     pub fn binary(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> BinaryAnswer {
+        note_request(method, path);
         let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -170,6 +172,16 @@ impl Client {
         let bytes = response.body_mut().with_config().limit(256 << 20).read_to_vec().unwrap();
         BinaryAnswer { status: response.status().as_u16(), headers: response.headers().clone(), bytes }
     }
+}
+
+/// Appends which test makes which request to the file that `CONDUIT_TEST_REQUESTS` names, if it does:
+/// `tools/endpoint-tests` finds in it what covers an endpoint.
+fn note_request(method: &str, path: &str) {
+    let Ok(file) = std::env::var("CONDUIT_TEST_REQUESTS") else { return };
+    let thread = std::thread::current();
+    let line = format!("{}\t{method}\t{path}\n", thread.name().unwrap_or("?"));
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(line.as_bytes()).unwrap();
 }
 
 /// `text` percent-encoded so that it is one segment of a path or one value of a query.

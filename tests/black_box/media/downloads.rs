@@ -88,3 +88,13 @@ fn what_cannot_be_an_address_is_not_found() {
     let bad_server = alice.get("/_matrix/client/v1/media/download/not%20a%20server/abc");
     assert_eq!(bad_server.status, 400, "{bad_server}");
 }
+
+#[test]
+fn an_old_endpoint_makes_thumbnails_where_it_serves_files() {
+    let server = server("legacy_downloads = true");
+    let alice = server.register("alice");
+    let address = upload(&alice, &super::thumbnails::png(600, 300), "image/png", "photo.png");
+    let path = format!("/_matrix/media/v3/thumbnail/{address}?width=32&height=32&method=crop");
+    let made = server.anonymous().binary("GET", &path, &[], &[]);
+    assert_eq!((made.status, made.header("content-type")), (200, "image/png"));
+}

@@ -1,7 +1,9 @@
 //! Pushers: what a push gateway is sent, and what becomes of it when the gateway does not take it.
 
 mod delivery;
+mod notifications;
 mod pushers;
+mod rules;
 
 use serde_json::{Value, json};
 

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod create;
+mod delayed;
 mod directory;
 mod expectations;
 mod history;

@@ -43,6 +43,7 @@ fn relations_are_told_with_the_event_and_listed() {
     let next = listed["next_batch"].as_str().unwrap();
     assert_eq!(ids(&relations(&bob, &room, &first, &format!("?from={next}")).ok()), [reply]);
     assert_eq!(ids(&relations(&bob, &room, &first, "/m.thread/m.room.message?recurse=true").ok()), [reply]);
+    assert_eq!(relations(&bob, &room, &first, "/m.nothing").ok()["chunk"], json!([]));
     let path = format!("/_matrix/client/v1/rooms/{}/threads", path_segment(&room));
     assert_eq!(ids(&bob.get(&path).ok()), [first.as_str()]);
     let sync = alice.get("/_matrix/client/v3/sync").ok();

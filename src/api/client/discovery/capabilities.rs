@@ -5,7 +5,10 @@ use ruma::api::client::discovery::get_capabilities::v3::Request;
 use serde_json::{Map, Value, json};
 
 use super::Advertised;
-use crate::api::{ApiError, Requester, Ruma, json::JsonResponse};
+use crate::{
+    api::{ApiError, Requester, Ruma, json::JsonResponse},
+    rooms::limits::DELAYED_SCHEDULED_MAX,
+};
 
 /// The stable room versions, all of which this server knows.
 const ROOM_VERSIONS: std::ops::RangeInclusive<u8> = 1..=12;
@@ -31,6 +34,10 @@ pub async fn capabilities(
             "m.profile_fields": enabled(true),
             "m.get_login_token": enabled(true),
             "m.3pid_changes": enabled(false),
+            "org.matrix.msc4140.delayed_events": {
+                "max_delay_ms": advertised.event_delay_ms_max,
+                "max_scheduled": DELAYED_SCHEDULED_MAX,
+            },
         },
     })))
 }

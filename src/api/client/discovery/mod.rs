@@ -22,6 +22,8 @@ pub struct Advertised {
     pub server: Option<OwnedServerName>,
     /// Where group calls meet: LiveKit services.
     pub livekit_urls: Vec<String>,
+    /// The longest time for which an event may be sent later, in milliseconds.
+    pub event_delay_ms_max: u64,
 }
 
 /// Adds the endpoints of this folder.

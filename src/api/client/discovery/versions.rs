@@ -12,10 +12,11 @@ const VERSIONS: [&str; 19] = [
 
 /// Features that clients ask for by the names they had before they were part of the specification, and
 /// that work under those names' paths.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "org.matrix.msc3814",
     "org.matrix.msc3881",
     "org.matrix.msc4108",
+    "org.matrix.msc4140",
     "org.matrix.msc4222",
     "org.matrix.simplified_msc3575",
     "uk.tcpip.msc4133",

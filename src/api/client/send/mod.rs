@@ -59,7 +59,7 @@ pub(super) fn massaged_timestamp(requester: &Requester, uri: &Uri) -> Result<Opt
 }
 
 /// The content of an event as a client wrote it.
-fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> {
+pub(super) fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> {
     parse_content(raw.json())
 }
 
@@ -72,7 +72,7 @@ pub(super) fn parse_content(json: &RawValue) -> Result<CanonicalJsonObject, ApiE
 }
 
 /// A request's transaction id, for the requester's device and the part of the path before it.
-fn transaction(requester: &Requester, path: String, id: &TransactionId) -> ClientTransaction {
+pub(super) fn transaction(requester: &Requester, path: String, id: &TransactionId) -> ClientTransaction {
     ClientTransaction {
         user: requester.user,
         device: requester.device_id.clone(),
