@@ -36,7 +36,8 @@ class Process:
     def __init__(self, name, command, folder, **more):
         self.path = folder / f"{name}.log"
         self.log = self.path.open("ab")
-        self.child = subprocess.Popen(command, stdout=self.log, stderr=self.log, **({"stdin": subprocess.DEVNULL} | more))
+        streams = {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": self.log}
+        self.child = subprocess.Popen(command, **(streams | more))
 
     def kill(self):
         self.child.kill()
