@@ -1,17 +1,17 @@
-//! Real client libraries against the real binary: matrix-nio and matrix-js-sdk.
+//! Real client libraries against the real binary: matrix-nio, matrix-js-sdk and matrix-sdk (Rust).
 //!
-//! `tests/clients/run` installs what a script needs (once) and runs it; the chats themselves are in
-//! `tests/clients/nio_chat.py` and `tests/clients/js_chat.mjs`. A failed installation fails the test.
+//! `tests/clients/run` installs or builds what a chat needs (once) and runs it; the chats themselves are in
+//! `tests/clients/` and `tests/sdk/`. A failed installation fails the test.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
 
-use crate::harness::{REGISTRATION_TOKEN, Server};
+use crate::harness::{Federation, REGISTRATION_TOKEN, Server};
 
 #[track_caller]
 fn chat(client: &str) {
@@ -65,6 +65,10 @@ impl Front {
     fn now(&self, server: &Server) {
         *self.behind.lock().unwrap() = place(server);
     }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
 }
 
 fn place(server: &Server) -> String {
@@ -83,38 +87,56 @@ fn join(client: TcpStream, server: TcpStream) {
     }
 }
 
-#[test]
-fn matrix_js_sdk_chats_encrypted_through_crashes() {
-    let mut server = Server::start();
-    let front = Front::of(&server);
+/// People of two servers talk end-to-end encrypted while devices come and go. At each line `crash home` or
+/// `crash away` that server is killed and started again, without the talk waiting for it.
+#[track_caller]
+fn encrypted_chat(client: &str) {
+    let mut federation = Federation::pair();
+    let fronts = [0, 1].map(|number| Front::of(federation.server(number)));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/run");
     let mut chat = Command::new("bash")
-        .args([script, "js-encrypted", &format!("http://{}", front.address), REGISTRATION_TOKEN])
-        .stdin(Stdio::piped())
+        .args([script, client, &fronts[0].url(), REGISTRATION_TOKEN, &fronts[1].url()])
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("bash runs");
-    let (mut input, output) = (chat.stdin.take().unwrap(), BufReader::new(chat.stdout.take().unwrap()));
+    let mut complaints = chat.stderr.take().unwrap();
+    let complaints = thread::spawn(move || {
+        let mut text = String::new();
+        complaints.read_to_string(&mut text).map(|_| text)
+    });
     let mut lines = Vec::new();
-    let mut crashes = 0;
-    for line in output.lines() {
+    let mut crashes = [0, 0];
+    for line in BufReader::new(chat.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        if line == "crash" {
+        let crashed = ["crash home", "crash away"].iter().position(|crash| *crash == line);
+        if let Some(number) = crashed {
+            let server = federation.server_mut(number);
             server.kill();
             server.restart();
-            front.now(&server);
-            crashes += 1;
-            writeln!(input, "back").unwrap();
+            fronts[number].now(server);
+            crashes[number] += 1;
         }
+        println!("{line}");
         lines.push(line);
     }
-    let mut err = String::new();
-    chat.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     let status = chat.wait().unwrap();
-    let out = lines.join("\n");
+    let (out, err) = (lines.join("\n"), complaints.join().unwrap().unwrap());
     assert!(status.success() && out.ends_with("all steps passed"), "it ended with {status}:\n{out}\n{err}");
-    assert_eq!(crashes, 2);
-    assert!(server.stop().success());
-    server.assert_check_finds_nothing();
+    assert_eq!(crashes, [5, 2]);
+    for number in [0, 1] {
+        assert!(federation.server_mut(number).stop().success());
+        federation.server(number).assert_check_finds_nothing();
+    }
+}
+
+#[test]
+fn matrix_js_sdk_chats_encrypted_through_crashes() {
+    encrypted_chat("js-encrypted");
+}
+
+#[test]
+fn matrix_rust_sdk_chats_encrypted_through_crashes() {
+    encrypted_chat("sdk");
 }
