@@ -129,9 +129,9 @@ fn one_message(bencher: Bencher<'_, '_>, rooms: usize) {
     let mut turn = 0;
     let inputs = bencher.with_inputs(|| {
         turn += 1;
-        server.say(turn % ROOMS[0]);
+        server.say(turn % ROOMS[0])
     });
-    inputs.bench_local_values(|()| {
+    inputs.bench_local_values(|_| {
         let (text, next) = answer(&sync, request(viewer, Some(&pos)));
         pos = next;
         text.len()

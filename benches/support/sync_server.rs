@@ -7,7 +7,7 @@ use conduit::{
     push::{PushRules, UnreadCounts, UnreadSources},
     rooms::{
         Appender, ClientEvents, EventStore, MemberProfile, MemberProfiles, RoomCreator, RoomIndex,
-        RoomStates, SigningKeys, Timelines, Typing, Viewer, Visibility,
+        RoomStates, SigningKeys, SyncToken, Timelines, Typing, Viewer, Visibility,
         appender::Draft,
         creation::{NewRoom, Preset},
     },
@@ -80,14 +80,22 @@ impl SyncServer {
         Self { _folder: folder, storage, appender, rooms, talker, sync, viewers }
     }
 
-    /// Somebody says something in the room with this number.
-    pub fn say(&self, room: usize) {
+    /// Somebody says something in the room with this number; the token from just before.
+    pub fn say(&self, room: usize) -> SyncToken {
+        let before = self.token();
         let content = json!({"msgtype": "m.text", "body": "The quick brown fox jumps over the lazy dog"});
         let content = canonical_json::to_object(&content).expect("canonical JSON");
         let mut batch = self.appender.begin(&self.rooms[room]).expect("a room");
         batch.push(Draft::message(&self.talker, "m.room.message", content)).expect("an allowed message");
         batch.commit(None).expect("a writable disk");
         self.storage.durable_blocking().expect("a writable disk");
+        before
+    }
+
+    /// The token of now.
+    pub fn token(&self) -> SyncToken {
+        self.storage.durable_blocking().expect("a writable disk");
+        SyncToken::new(self.storage.position(), u64::MAX)
     }
 }
 
