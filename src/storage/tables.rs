@@ -225,6 +225,9 @@ tables! {
     /// When something last happened in each room, as lists of rooms are ordered by it.
     106 ROOM_ACTIVITY in Index: ShortRoomId => RoomActivity;
 
+    /// One-time keys that were given out lately, as hashes, numbered in their order.
+    113 GIVEN_KEYS in Users: (ShortUserId, OwnedDeviceId, u64) => [u8; 32];
+
     /// What each user has not read of a room, as far as it was counted.
     130 UNREAD in Users: (ShortUserId, ShortRoomId) => UnreadRow;
 

@@ -160,6 +160,10 @@ pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// One-time keys of one device and algorithm: clients keep 50 to 100.
 pub const ONE_TIME_KEYS_PER_DEVICE_MAX: usize = 500;
 
+/// One-time keys that were given out and are remembered of each device, so that an upload that is made again does not
+/// bring them back: as many as one upload may have.
+pub const GIVEN_KEYS_REMEMBERED: u64 = 500;
+
 /// The encrypted private keys of a dehydrated device, in bytes: a hundred one-time keys have 5 KiB.
 pub const DEHYDRATED_DATA_BYTES_MAX: usize = 64 * 1024;
 

@@ -11,7 +11,8 @@ use crate::storage::{
     records::KeyStock,
     tables::{
         ACCOUNTS, APPSERVICE_DEVICE_NEWS, BACKED_UP_KEYS, BACKUP_VERSIONS, DEHYDRATED_DEVICES, DEVICE_KEYS,
-        DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES, KEY_STOCKS, ONE_TIME_KEYS, TO_DEVICE,
+        DEVICE_LIST_CHANGES, DEVICE_LIST_POSITIONS, DEVICES, GIVEN_KEYS, KEY_STOCKS, ONE_TIME_KEYS,
+        TO_DEVICE,
     },
 };
 
@@ -52,6 +53,10 @@ impl Checker<'_> {
             let ((user, device_id, ..), _) = row?;
             let has_stock = self.storage.contains(&KEY_STOCKS, &(user, device_id.clone()))?;
             report.expect(has_stock, || format!("{user:?}'s device {device_id} has one-time keys uncounted"));
+        }
+        for row in self.storage.scan(&GIVEN_KEYS, &GIVEN_KEYS.all(), Direction::Forward) {
+            let ((user, device_id, _), _) = row?;
+            self.expect_device(report, "GIVEN_KEYS", user, &device_id)?;
         }
         for row in self.storage.scan(&TO_DEVICE, &TO_DEVICE.all(), Direction::Forward) {
             let ((user, device_id, _), _) = row?;

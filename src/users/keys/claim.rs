@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ruma::{OwnedDeviceId, OwnedUserId};
 use serde_json::value::RawValue;
 
-use super::EncryptionKeys;
+use super::{EncryptionKeys, given};
 use crate::{
     storage::{Direction, Json, Read, ShortUserId, StorageError, Transaction, records::KeyStock, tables},
     users::{UserError, limits},
@@ -104,6 +104,7 @@ fn take_first(
             return Ok(None);
         };
         tx.delete(table, &at);
+        given::note(tx, &(*user, device_id.clone()), &given::hash(algorithm, &at.4, &text))?;
         match serde_json::from_slice::<Box<RawValue>>(&text) {
             Ok(key) => return Ok(Some(Given::from([(format!("{algorithm}:{}", at.4), key)]))),
             Err(e) => tracing::error!(%device_id, "a corrupt one-time key is dropped: {e}"),

@@ -9,6 +9,7 @@
 mod claim;
 mod cross_signing;
 pub mod device_list;
+mod given;
 mod identity;
 mod introductions;
 mod publish;

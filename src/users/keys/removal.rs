@@ -3,7 +3,7 @@
 use ruma::DeviceId;
 
 use super::{
-    KeyKind,
+    KeyKind, given,
     publish::{self, DeviceChange},
 };
 use crate::storage::{Direction, Read, ShortUserId, StorageError, Transaction, tables};
@@ -22,6 +22,7 @@ pub(in crate::users) fn forget_device(
         tx.delete(table, &key);
     }
     tx.delete(&tables::KEY_STOCKS, &device);
+    given::forget(tx, &device)?;
     if tx.contains(&tables::DEVICE_KEYS, &device)? {
         publish::device_changed(tx, user, device_id, DeviceChange::Deleted)?;
         tx.delete(&tables::DEVICE_KEYS, &device);

@@ -9,7 +9,7 @@ use crate::{
         canonical_json,
         signing::{SigningKey, json_to_sign},
     },
-    storage::{Read, tables},
+    storage::{Direction, Read, tables},
     users::{
         UserError,
         fixture::{Fixture, TestUser},
@@ -59,6 +59,32 @@ fn queried(server: &Fixture, user: &TestUser, by: KeyQuery<'_>) -> Value {
         "self_signing": found.self_signing.as_deref().map(parse),
         "user_signing": found.user_signing.as_deref().map(parse),
     })
+}
+
+#[test]
+fn an_upload_made_again_brings_no_key_back_that_was_given_out() {
+    let server = Fixture::new();
+    let alice = server.user("alice");
+    upload(&server, &alice, &one_time_keys(&["1", "2"])).unwrap();
+    assert_eq!(claim(&server, &alice).as_deref(), Some("signed_curve25519:1"));
+    assert_eq!(upload(&server, &alice, &one_time_keys(&["1", "2", "3"])).unwrap(), 2);
+    let another = KeyUpload {
+        one_time_keys: vec![named("signed_curve25519:1", json!({ "key": "another" }))],
+        ..KeyUpload::default()
+    };
+    assert_eq!(upload(&server, &alice, &another).unwrap(), 3, "the device has begun anew");
+    let keys: Vec<_> = std::iter::from_fn(|| claim(&server, &alice)).take(4).collect();
+    assert_eq!(keys, ["signed_curve25519:2", "signed_curve25519:3", "signed_curve25519:1"]);
+    // What is remembered is bounded.
+    for n in 0..limits::GIVEN_KEYS_REMEMBERED {
+        upload(&server, &alice, &one_time_keys(&[&format!("n{n}")])).unwrap();
+        claim(&server, &alice).unwrap();
+    }
+    assert_eq!(upload(&server, &alice, &one_time_keys(&["2"])).unwrap(), 1);
+    assert_eq!(upload(&server, &alice, &one_time_keys(&["n0"])).unwrap(), 1);
+    server.sessions.end(alice.user, &alice.device_id).unwrap();
+    let rows = crate::storage::tables::GIVEN_KEYS;
+    assert_eq!(server.storage.scan(&rows, &rows.all(), Direction::Forward).count(), 0);
 }
 
 #[test]

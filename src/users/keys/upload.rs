@@ -6,7 +6,7 @@ use ruma::{DeviceId, OwnedDeviceId, UserId, encryption::DeviceKeys};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    EncryptionKeys,
+    EncryptionKeys, given,
     publish::{self, DeviceChange},
     removal,
 };
@@ -53,7 +53,7 @@ pub struct KeyUpload {
 
 impl EncryptionKeys {
     /// Takes a device's keys; answers how many one-time keys it now has by algorithm. What was uploaded before
-    /// may be uploaded again; another key under an id that is in use is refused.
+    /// may be uploaded again, and comes back neither then nor after it was claimed; another key under an id that is in use is refused.
     pub fn upload(
         &self,
         user_id: &UserId,
@@ -158,12 +158,14 @@ fn put_one_time_keys(
     }
     // After the newest that is left: older ones have all been claimed.
     order += 1;
+    let given_out = given::of_device(tx, &(*user, device_id.clone()))?;
     for key in keys {
         match known.get(&key.key_id) {
             Some(before) if !same_json(before, key.key.get().as_bytes()) => {
                 return Err(UserError::OneTimeKeyExists(format!("{algorithm}:{}", key.key_id)));
             }
             Some(_) => {}
+            None if given_out.contains(&given::hash(algorithm, &key.key_id, key.key.get().as_bytes())) => {}
             None => {
                 let text = key.key.get().as_bytes().to_vec();
                 let at = (*user, device_id.clone(), algorithm.to_owned(), order, key.key_id.clone());
