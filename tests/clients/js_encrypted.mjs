@@ -158,7 +158,6 @@ class Talk {
         tell("crash home");
         await this.say(MESSAGES_A_BLOCK / 2);
         if (block % 2 === 1) tell("crash away");
-        await this.say(MESSAGES_A_BLOCK / 4);
     }
 
     /** All blocks; then everybody has read what they must. */
@@ -166,6 +165,8 @@ class Talk {
         const comings = this.comingsAndGoings();
         for (let block = 0; block < BLOCKS; block += 1) {
             await Promise.all([this.speakingThroughACrash(block), comings[block]()]);
+            // The new devices as well.
+            await this.say(MESSAGES_A_BLOCK / 4);
             const names = this.present.map(({ device }) => device.name).join(", ");
             step(`${this.sent.length} messages, now with ${names}`);
         }
