@@ -1,9 +1,10 @@
 """Joining a room of very many members that another conduit serves: how long it takes, and how much memory.
 
-    big_room.py CONDUIT_PROGRAM [--members 50000]
+    big_room.py CONDUIT_PROGRAM [--members 50000] [--memory-mb 64]
 
 The members are of a server of the script's own, which signs their joins and sends them to the one that serves the
-room; so the one that joins verifies every signature. The program should be a release build. On loopback only."""
+room; so the one that joins verifies every signature. `memory-mb` is the
+option of both: 64 is what a machine with 1 GiB gets. The program should be a release build. On loopback only."""
 
 import argparse
 import os
@@ -52,11 +53,13 @@ def join_and_speak(user, room, via):
 def main(program):
     parser = argparse.ArgumentParser()
     parser.add_argument("--members", type=int, default=50_000)
+    parser.add_argument("--memory-mb", type=int, default=64)
     options = parser.parse_args(sys.argv[2:])
     with temporary_folder() as folder:
         authority = Authority(folder)
-        resident = Conduit(program, folder / "resident", authority, kind="resident")
-        joining = Conduit(program, folder / "joining", authority, kind="joining")
+        lines = f"memory_mb = {options.memory_mb}\n"
+        resident = Conduit(program, folder / "resident", authority, kind="resident", lines=lines)
+        joining = Conduit(program, folder / "joining", authority, kind="joining", lines=lines)
         sender = FakeServer(authority)
         try:
             resident.start(), joining.start()
@@ -80,7 +83,7 @@ def main(program):
             used = joining.process.cpu_seconds() - cpu[0], resident.process.cpu_seconds() - cpu[1]
             wait_for("all members", whole, every=0.2)
             later = time.monotonic() - begun
-            print(f"members {options.members}, load {os.getloadavg()[0]:.0f}, cores {os.cpu_count()}")
+            print(f"members {options.members}, memory_mb {options.memory_mb}, load {os.getloadavg()[0]:.0f}, cores {os.cpu_count()}")
             print(f"in after {joined:.1f} s ({attempts} attempts), spoke after {spoke:.1f} s, all members known {later:.1f} s later")
             for number, name in enumerate(("joining ", "resident")):
                 print(f"{name}: {before[number] / 1024:.0f} MiB before, peak {peak[number] / 1024:.0f} MiB, {used[number]:.1f} s of CPU")

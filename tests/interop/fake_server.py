@@ -123,17 +123,27 @@ class FakeServer:
             request["content"] = body
         signature = self.signed(request)["signatures"][self.name][KEY_ID]
         says = f'X-Matrix origin="{self.name}",destination="{target.name}",key="{KEY_ID}",sig="{signature}"'
-        if target.name not in self.connections:
-            context = ssl.create_default_context(cafile=str(self.authority.file))
-            made = http.client.HTTPSConnection("localhost", target.tls_port, timeout=LIMIT_SECONDS, context=context)
-            self.connections[target.name] = made
-        connection = self.connections[target.name]
         headers = {"Authorization": says, "Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else canonical(body), headers)
-        answer = connection.getresponse()
-        data = answer.read()
+        for attempt in (1, 2):
+            # A kept connection may have been closed meanwhile.
+            connection = self.connections.get(target.name) or self._connect(target)
+            try:
+                connection.request(method, path, None if body is None else canonical(body), headers)
+                answer = connection.getresponse()
+                data = answer.read()
+                break
+            except (OSError, http.client.HTTPException):
+                del self.connections[target.name]
+                if attempt == 2:
+                    raise
         assert answer.status == 200, f"{method} {path}: {answer.status} {data[:500]!r}"
         return json.loads(data)
+
+    def _connect(self, target):
+        context = ssl.create_default_context(cafile=str(self.authority.file))
+        made = http.client.HTTPSConnection("localhost", target.tls_port, timeout=LIMIT_SECONDS, context=context)
+        self.connections[target.name] = made
+        return made
 
     def finished(self, event):
         """An event with its hash and signature; and its id."""

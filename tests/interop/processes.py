@@ -16,12 +16,13 @@ from pathlib import Path
 LIMIT_SECONDS = float(os.environ.get("INTEROP_LIMIT", "300"))
 # How long a condition rests between two looks.
 LOOK_EVERY_SECONDS = 0.05
+PORT_MIN, PORTS = 10_000, 6_000
 
 
 def free_port():
-    """A port of loopback that nobody listens on, below those which the system gives to connections."""
+    """A port of loopback that nobody listens on; the tests in Rust take theirs from above this range."""
     for _ in range(1000):
-        port = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
+        port = PORT_MIN + int.from_bytes(os.urandom(2), "big") % PORTS
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
