@@ -59,7 +59,7 @@ impl ReceivedEvents {
         let mut backfilled = Backfilled::default();
         for event in &ordered {
             let is_unplaced = !self.is_placed(event)? || self.is_unshown_create(&room, event)?;
-            if is_unplaced && !self.place_old(&room, event, given, &states_after, &mut backfilled)? {
+            if is_unplaced && !self.place_old(&mut room, event, given, &states_after, &mut backfilled)? {
                 return Ok(backfilled);
             }
         }
@@ -113,7 +113,7 @@ impl ReceivedEvents {
     /// Keeps an old event with its place in the graph; false if something is missing.
     fn place_old(
         &self,
-        room: &OpenRoom,
+        room: &mut OpenRoom,
         event: &Arc<Event>,
         given: &GivenStates,
         states_after: &HashMap<OwnedEventId, StateRoot>,
@@ -171,7 +171,7 @@ impl ReceivedEvents {
         }
     }
 
-    fn keep_old(&self, room: &OpenRoom, placed: Placed, status: EventStatus) -> Result<(), RoomError> {
+    fn keep_old(&self, room: &mut OpenRoom, placed: Placed, status: EventStatus) -> Result<(), RoomError> {
         if status != EventStatus::Accepted {
             return self.keep(room, &placed, status);
         }

@@ -182,7 +182,7 @@ impl ReceivedEvents {
             let after = rows_of.state_after(rows, appended.short, &placed.event, placed.state_before)?;
             rows_of.move_state(rows, &mut head, after, appended.position, Some(&appended))?;
             head.extremities = vec![appended.short];
-            write_gaps(rows, room, appended.short, placed)?;
+            write_gaps(rows, room, appended.short, appended.short, &placed.missing)?;
             rows.put(&ROOM_HEADS, &room.room, &head);
             mark_changed(rows, room.room, appended.position)?;
             rows.announce(ChangeScope::Room(room.room), appended.position);

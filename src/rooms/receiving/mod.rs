@@ -20,6 +20,8 @@ mod outliers;
 mod redactions;
 
 #[cfg(test)]
+mod gap_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -34,7 +36,7 @@ pub use self::{
     backfill::{Backfilled, GivenStates},
     outliers::Outliers,
 };
-use self::{checks::Verdict, graph::Before, open_room::OpenRoom};
+use self::{checks::Verdict, ends::FilledGap, graph::Before, open_room::OpenRoom};
 use super::{
     Appender, RoomError, RoomOutbox, StoredEvent,
     appender::{Appended, RoomRows},
@@ -245,14 +247,17 @@ impl ReceivedEvents {
         Ok(meta.is_some_and(|meta| graph::is_state_known(&meta) || event.event_type() == "m.room.create"))
     }
 
-    /// Writes an event that clients never see.
-    fn keep(&self, room: &OpenRoom, placed: &Placed, status: EventStatus) -> Result<(), RoomError> {
+    /// Writes an event that clients never see, or not yet. If it fills a gap, what it follows is followed by what comes
+    /// after the gap, and is no end of the room any more.
+    fn keep(&self, room: &mut OpenRoom, placed: &Placed, status: EventStatus) -> Result<(), RoomError> {
+        let filled = self.filled_gap(room, &placed.event)?;
         let rows_of = self.rows_of(room);
         let redacted = self.redacted_before(room, &placed.event)?;
         let (event, redacted_by) = match &redacted {
             Some(redacted) => (&redacted.event, Some(redacted.redaction)),
             None => (&placed.event, None),
         };
+        let mut head = room.head.clone();
         let short = self.appender.storage().write(|rows| {
             let short = rows.intern_event(placed.event.event_id())?;
             let meta = EventMeta {
@@ -269,10 +274,24 @@ impl ReceivedEvents {
                 // Its nodes: events that follow it need them.
                 rows_of.state_after(rows, short, event, placed.state_before)?;
             }
-            write_gaps(rows, room, short, placed)?;
+            // Of refused events nobody can tell later by what they are followed: so that is noted at once.
+            let by = filled.as_ref().map_or(short, |filled| filled.by);
+            write_gaps(rows, room, short, by, &placed.missing)?;
+            if let Some(FilledGap { passed, ends, .. }) = &filled {
+                pass_on_gaps(rows, room, passed, by)?;
+                if let Some((ends, current)) = ends {
+                    let position = rows.next_position();
+                    rows_of.move_state(rows, &mut head, *current, position, None)?;
+                    head.extremities.clone_from(ends);
+                    rows.put(&ROOM_HEADS, &room.room, &head);
+                    mark_changed(rows, room.room, position)?;
+                    rows.announce(ChangeScope::Room(room.room), position);
+                }
+            }
             Ok::<_, RoomError>(short)
         })?;
         self.appender.events().applied(short, event.clone());
+        room.head = head;
         Ok(())
     }
 
@@ -301,7 +320,8 @@ impl ReceivedEvents {
             if ends.is_end {
                 head.extremities.push(appended.short);
             }
-            write_gaps(rows, room, appended.short, &placed)?;
+            write_gaps(rows, room, appended.short, appended.short, &placed.missing)?;
+            pass_on_gaps(rows, room, &ends.passed, appended.short)?;
             rows.put(&ROOM_HEADS, &room.room, &head);
             if room.passes_on {
                 let (own, position) = (self.appender.server_name(), appended.position);
@@ -337,17 +357,36 @@ impl ReceivedEvents {
     }
 }
 
-/// Keeps account of where history is missing: this event is not, what it follows may be.
+/// Keeps account of where history is missing: this event is not, what it follows may be. `by` is the event that is
+/// known to follow that: this one, or an accepted one that follows both.
 fn write_gaps(
     rows: &mut Transaction<'_>,
     room: &OpenRoom,
     short: ShortEventId,
-    placed: &Placed,
+    by: ShortEventId,
+    missing: &[OwnedEventId],
 ) -> Result<(), RoomError> {
     rows.delete(&MISSING_EVENTS, &(room.room, short));
-    for missing in &placed.missing {
+    for missing in missing {
         let missing = rows.intern_event(missing)?;
-        rows.put(&MISSING_EVENTS, &(room.room, missing), &short);
+        rows.put(&MISSING_EVENTS, &(room.room, missing), &by);
+    }
+    Ok(())
+}
+
+/// Notes of those of the events that are missing that the accepted event `by` follows them, over others.
+fn pass_on_gaps(
+    rows: &mut Transaction<'_>,
+    room: &OpenRoom,
+    events: &[OwnedEventId],
+    by: ShortEventId,
+) -> Result<(), RoomError> {
+    for event in events {
+        if let Some(missing) = rows.short_event_id(event)?
+            && rows.get(&MISSING_EVENTS, &(room.room, missing))?.is_some()
+        {
+            rows.put(&MISSING_EVENTS, &(room.room, missing), &by);
+        }
     }
     Ok(())
 }
