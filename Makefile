@@ -47,6 +47,10 @@ test-one: setup-tests ## Run the tests whose names contain NAME
 bridges: setup ## Carry messages through real bridges and crashes (one: make bridges ARGS=heisenbridge)
 	@tests/bridges/run $(ARGS)
 
+.PHONY: schema
+schema: build ## Try the specification's schemas on a running server with schemathesis, for ten minutes
+	tests/schema/run $(CARGO_TARGET_DIR)/debug/conduit
+
 .PHONY: endpoints
 endpoints: setup ## Write docs/endpoints.md anew, after endpoints came or went
 	UPDATE_ENDPOINTS=1 $(CARGO) test --locked --test endpoints

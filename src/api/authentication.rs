@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::{ApiError, account_status, blocking};
 use crate::{
     net::ClientAddress,
-    storage::ShortUserId,
+    storage::{ShortUserId, records::MessageRateOverride},
     users::{AccessToken, Appservice, Session, Sessions, UserError, appservices::ActingFor},
 };
 
@@ -34,6 +34,8 @@ pub struct Requester {
     pub is_admin: bool,
     /// Whether the user's account is suspended: what it may not do at all was refused before.
     pub is_suspended: bool,
+    /// How often the user may send events, where that is not as for everybody.
+    pub message_rate: Option<MessageRateOverride>,
     /// The application service that makes the request for the user, if one does. Then the device id may be
     /// empty, for none.
     pub appservice: Option<Arc<Appservice>>,
@@ -107,6 +109,7 @@ where
             device_id: session.device_id.clone(),
             is_admin: session.is_admin,
             is_suspended: session.is_suspended,
+            message_rate: session.message_rate,
             appservice: None,
         };
         parts.extensions.insert(requester.clone());
@@ -137,6 +140,7 @@ async fn act(sessions: Sessions, appservice: Arc<Appservice>, parts: &Parts) -> 
             device_id: actor.device_id,
             is_admin: actor.is_admin,
             is_suspended: false,
+            message_rate: None,
             appservice: Some(appservice),
         })
     })
@@ -322,6 +326,7 @@ mod tests {
             device_id: alice.device_id,
             is_admin: true,
             is_suspended: false,
+            message_rate: None,
             appservice: None,
         };
         assert!(requester.must_be(&alice.user_id).is_ok());

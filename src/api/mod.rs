@@ -6,6 +6,7 @@
 //! durable ([`durability`]). Nothing here knows tables.
 
 mod account_status;
+mod admin;
 pub mod authentication;
 pub mod blocking;
 pub mod client;
@@ -47,7 +48,7 @@ pub type ApiResult<T> = Result<RumaResponse<T>, ApiError>;
 
 /// All endpoints, without the services that serve them.
 pub fn endpoints() -> routes::Routes {
-    federation::routes(client::routes(routes::Routes::new()))
+    admin::routes(federation::routes(client::routes(routes::Routes::new())))
 }
 
 /// All endpoints, with their services; the server wraps them in its middleware.

@@ -73,9 +73,7 @@ where
         | Action::Search
         | Action::Pusher => {
             let requester = Requester::from_request_parts(parts, state).await?;
-            if requester.is_rate_limited() {
-                limiter.check(action, Caller::User(&requester.user_id))?;
-            }
+            requester.count(&limiter, action)?;
         }
         Action::Login | Action::Registration => {
             let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, state).await;
@@ -83,6 +81,20 @@ where
         }
     }
     Ok(())
+}
+
+impl Requester {
+    /// Counts an action of the requester's: by the limit that an administrator gave them for sending, if there is one,
+    /// else by everybody's.
+    pub fn count(&self, limiter: &RateLimiter, action: Action) -> Result<(), LimitExceeded> {
+        match self.message_rate {
+            _ if !self.is_rate_limited() => Ok(()),
+            Some(rate) if action == Action::Message => {
+                limiter.check_own(&self.user_id, rate.messages_per_second, rate.burst)
+            }
+            _ => limiter.check(action, Caller::User(&self.user_id)),
+        }
+    }
 }
 
 /// Counts the attempts to prove who one is that come from a request's address, and those at an account

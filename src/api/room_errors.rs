@@ -41,6 +41,9 @@ impl From<RoomError> for ApiError {
             RoomError::Build(BuildError::Format(format)) if format.is_too_large() => Self::too_large(message),
             RoomError::Content(CanonicalJsonError::Syntax(_)) => Self::not_json(message),
             RoomError::Build(_) | RoomError::Content(_) | RoomError::BadContent(_) => Self::bad_json(message),
+            RoomError::NoticeInvite => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::CannotLeaveServerNoticeRoom, message)
+            }
             RoomError::InvalidParameter(_) => Self::invalid_param(message),
             RoomError::DuplicateAnnotation => bad_request(ErrorKind::DuplicateAnnotation),
             RoomError::NotLeft { .. } | RoomError::ThreadOfChild => bad_request(ErrorKind::Unknown),

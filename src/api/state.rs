@@ -20,8 +20,9 @@ use crate::{
     push::{Notifications, PushDelivery, PushRules, Pushers},
     rooms::{
         Aliases, ClientEvents, DelayedEvents, EventSender, EventTimes, Members, Memberships, Receipts,
-        ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades,
-        Spaces, Timelines, Typing, UserDirectory, Visibility,
+        ReceivedEvents, Relations, Reports, Resident, RoomAdministration, RoomBlocks, RoomCreator,
+        RoomDeletions, RoomDirectory, RoomStates, RoomUpgrades, ServerNotices, Spaces, Timelines, Typing,
+        UserDirectory, Visibility,
     },
     storage::Storage,
     sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
@@ -110,6 +111,14 @@ api_state! {
     }
     /// Rooms: their history, state and members.
     rooms: RoomServices {
+        /// Looking after rooms.
+        room_administration: RoomAdministration,
+        /// Rooms that nobody may join.
+        room_blocks: RoomBlocks,
+        /// Deleting rooms.
+        room_deletions: RoomDeletions,
+        /// Notices to users.
+        server_notices: ServerNotices,
         /// Making rooms.
         room_creator: RoomCreator,
         /// Who is in a room: changes.

@@ -21,6 +21,7 @@ impl From<UserError> for ApiError {
             UserError::PasswordTooShort(_) | UserError::PasswordTooLong => {
                 (StatusCode::BAD_REQUEST, ErrorKind::WeakPassword)
             }
+            UserError::InvalidToken(_) => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::RegistrationDisabled
             | UserError::WrongCredentials
             | UserError::OtherUser

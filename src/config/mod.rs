@@ -82,15 +82,21 @@ options! {
         /// somebody is gone. 0 switches it off.
         event_delay_seconds_max: u64 = 604_800, within (0, 31_536_000);
 
-        /// Whether people may register accounts themselves, with the `registration_token`. Without a token
-        /// it takes `allow_open_registration` as well.
+        /// Whether people may register accounts themselves, with the `registration_token` or one that an
+        /// administrator makes; with none of them if `allow_open_registration` says so as well.
         allow_registration: bool = false;
 
         /// Whether everybody may register without a token, programs that send spam included.
         allow_open_registration: bool = false;
 
-        /// The token that people have to give when they register an account.
+        /// A token that people have to give when they register an account, besides those that administrators make.
         registration_token: Option<RegistrationToken> = None, example "\"long-random-text\"";
+
+        /// The page with terms that people have to accept when they register an account.
+        terms_url: Option<BaseUrl> = None, example "\"https://example.org/terms\"";
+
+        /// The version of those terms.
+        terms_version: String = "1.0".to_owned();
 
         /// A secret with which scripts may register accounts and administrators, whether registration
         /// is allowed or not (`/_synapse/admin/v1/register`, as Synapse's tools use it).
@@ -151,6 +157,15 @@ options! {
         /// The name and port at which other servers reach this server. If it is not set, they are told
         /// nothing and use the server's name.
         server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+
+        /// A page on which users find help with this server.
+        support_page: Option<BaseUrl> = None, example "\"https://example.org/help\"";
+
+        /// The email address of the administrators, for users and other servers' administrators.
+        support_email: Option<String> = None, example "\"admin@example.org\"";
+
+        /// The Matrix user id of an administrator, for the same.
+        support_user: Option<String> = None, example "\"@admin:example.org\"";
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod client;
+mod destinations;
 mod discovery;
 mod error;
 mod incoming;
@@ -28,6 +29,7 @@ mod turns;
 pub use self::{
     backoff::{Backoff, FailingDestination},
     client::{FederationAuthentication, FederationClient, FederationPath, SendOptions},
+    destinations::{Destination, Destinations},
     discovery::{Discovery, MatrixLocator},
     error::FederationError,
     incoming::{IncomingError, IncomingPdus, OtherServers, RemoteEvents},

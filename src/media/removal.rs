@@ -76,6 +76,18 @@ impl MediaStore {
         Ok(found)
     }
 
+    /// Everything that a user has uploaded, newest first: for administrators, who order it in other ways.
+    pub fn all_of_user(&self, user: ShortUserId) -> Result<Vec<MediaEntry>, MediaError> {
+        let mut all = Vec::new();
+        loop {
+            let part = self.of_user(user, all.len(), limits::USER_MEDIA_LISTED_MAX)?;
+            if part.is_empty() {
+                return Ok(all);
+            }
+            all.extend(part);
+        }
+    }
+
     /// Removes one piece of media. False when there is none.
     pub fn remove(&self, address: &MediaAddress) -> Result<bool, MediaError> {
         let removed = self.storage.write(|tx| remove_row(tx, address))?;

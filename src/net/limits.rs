@@ -16,3 +16,6 @@ pub const FORWARDED_HOPS_MAX: usize = 16;
 
 /// Bits of an IPv6 address that tell clients apart: a provider gives each customer a whole /64.
 pub const IPV6_CLIENT_PREFIX_BITS: u32 = 64;
+
+/// Users with a limit of their own whose counts are kept: administrators give them one by one.
+pub const RATE_LIMIT_OWN_MAX: usize = 1_000;

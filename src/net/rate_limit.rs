@@ -5,10 +5,14 @@
 //! a restart forgets them. The main type is [`RateLimiter`].
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,13 +20,14 @@ use governor::{
     Quota,
     clock::{Clock, DefaultClock},
     middleware::NoOpMiddleware,
-    state::keyed::DashMapStateStore,
+    state::{InMemoryState, NotKeyed, keyed::DashMapStateStore},
 };
 use ruma::UserId;
 use thiserror::Error;
 
 use super::limits::{
-    IPV6_CLIENT_PREFIX_BITS, RATE_LIMIT_CALLERS_MAX, RATE_LIMIT_CHECKS_PER_CLEANUP, RATE_LIMIT_SHARED_SLOTS,
+    IPV6_CLIENT_PREFIX_BITS, RATE_LIMIT_CALLERS_MAX, RATE_LIMIT_CHECKS_PER_CLEANUP, RATE_LIMIT_OWN_MAX,
+    RATE_LIMIT_SHARED_SLOTS,
 };
 use crate::config::{RateLimit, RateLimits};
 
@@ -88,6 +93,10 @@ pub struct RateLimiter<C: Clock + Clone = DefaultClock> {
     url_preview: Table<C>,
     search: Table<C>,
     pusher: Table<C>,
+    /// Users with limits of their own, by their hash.
+    own: Mutex<HashMap<u64, OwnLimit<C>>>,
+    clock: C,
+    hasher: RandomState,
 }
 
 impl RateLimiter {
@@ -114,6 +123,9 @@ impl<C: Clock + Clone> RateLimiter<C> {
             url_preview: table(&config.url_preview),
             search: table(&config.search),
             pusher: table(&config.pusher),
+            own: Mutex::default(),
+            clock: clock.clone(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -136,6 +148,42 @@ impl<C: Clock + Clone> RateLimiter<C> {
             Action::Pusher => &self.pusher,
         };
         table.check(caller)
+    }
+}
+
+/// A limit that one user has alone, with its count.
+#[derive(Debug)]
+struct OwnLimit<C: Clock + Clone> {
+    limit: (u32, u32),
+    count: governor::RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+}
+
+impl<C: Clock + Clone> RateLimiter<C> {
+    /// As [`RateLimiter::check`], for a user who may act so many times a second (0 for no limit) and `burst` times at
+    /// once. A changed limit begins a new count; a flood of such users, whom administrators would have to make,
+    /// begins all anew.
+    pub fn check_own(&self, user: &UserId, per_second: u32, burst: u32) -> Result<(), LimitExceeded> {
+        if !self.enabled || per_second == 0 {
+            return Ok(());
+        }
+        let key = self.hasher.hash_one(user.as_str());
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() >= RATE_LIMIT_OWN_MAX && !own.contains_key(&key) {
+            own.clear();
+        }
+        let limit = (per_second, burst);
+        let new = || {
+            let quota = quota(&RateLimit::new(f64::from(per_second), u64::from(burst.max(1))));
+            OwnLimit { limit, count: governor::RateLimiter::direct_with_clock(quota, self.clock.clone()) }
+        };
+        let entry = own.entry(key).or_insert_with(new);
+        if entry.limit != limit {
+            *entry = new();
+        }
+        entry.count.check().map_err(|refusal| {
+            let wait = refusal.wait_time_from(self.clock.now());
+            LimitExceeded { retry_after: wait.max(Duration::from_millis(1)) }
+        })
     }
 }
 
@@ -253,6 +301,19 @@ mod tests {
             assert!(limiter.check(Action::Message, caller).is_err());
             assert_eq!(limiter.check(Action::Join, caller), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_user_may_have_a_limit_of_their_own() {
+        let clock = FakeRelativeClock::default();
+        let limiter = limiter(&clock);
+        let send = |per_second, burst| limiter.check_own(user_id!("@a:b"), per_second, burst).is_ok();
+        assert!((0..1_000).all(|_| send(0, 0)), "no limit");
+        assert!(send(1, 3) && send(1, 3) && send(1, 3) && !send(1, 3));
+        clock.advance(Duration::from_secs(1));
+        assert!(send(1, 3) && !send(1, 3));
+        assert!(send(2, 1) && !send(2, 1), "another limit begins anew");
+        assert!(limiter.check_own(user_id!("@c:d"), 2, 1).is_ok(), "it is one user's");
     }
 
     #[test]

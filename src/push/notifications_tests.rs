@@ -87,15 +87,15 @@ fn what_a_receipt_covers_is_read() {
     let [alice, bob, _] = people();
     let room = server.rooms.public_room(&alice);
     server.rooms.join(&room, &bob);
-    let root = server.rooms.say(&room, &alice, "root");
-    let relation = json!({ "rel_type": "m.thread", "event_id": root });
+    let first = server.rooms.say(&room, &alice, "root");
+    let relation = json!({ "rel_type": "m.thread", "event_id": first });
     let reply = content(json!({ "msgtype": "m.text", "body": "reply", "m.relates_to": relation }));
     server.rooms.append(&room, Draft::message(&alice, "m.room.message", reply)).unwrap();
     let last = server.rooms.say(&room, &alice, "last");
     let flags =
         || -> Vec<bool> { page(&server, &bob, ALL).notifications.iter().map(|n| n.is_read).collect() };
     assert_eq!(flags(), [false, false, false]);
-    read(&server, &bob, &room, &root, ReceiptThread::Main);
+    read(&server, &bob, &room, &first, ReceiptThread::Main);
     assert_eq!(flags(), [false, false, true]);
     read(&server, &bob, &room, &last, ReceiptThread::Main);
     assert_eq!(flags(), [true, false, true]);

@@ -73,6 +73,9 @@ impl NewPusher {
     }
 
     fn check(&self) -> Result<(), PushError> {
+        if self.data.get("format").is_some_and(|format| !format.is_string()) {
+            return Err(PushError::BadPusher("the `format` in its `data` is not a text"));
+        }
         self.gateway()?;
         let texts = [&self.app_display_name, &self.device_display_name, &self.lang];
         let mut texts = texts.into_iter().chain(&self.profile_tag);

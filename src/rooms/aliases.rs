@@ -159,9 +159,21 @@ impl Aliases {
         if !view.is_joined() && !view.is_world_readable()? {
             return Err(ReadError::NotInRoom.into());
         }
-        let range = ROOM_ALIASES.prefix(&(view.room(),));
+        Ok(self.in_order(view.room())?)
+    }
+
+    /// This server's aliases of a room, for its administrators, who need not be in it.
+    pub fn all_of_room(&self, room_id: &RoomId) -> Result<Vec<OwnedRoomAliasId>, AliasError> {
+        match self.storage.short_room_id(room_id)? {
+            Some(room) => Ok(self.in_order(room)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn in_order(&self, room: ShortRoomId) -> Result<Vec<OwnedRoomAliasId>, StorageError> {
+        let range = ROOM_ALIASES.prefix(&(room,));
         let rows = self.storage.scan(&ROOM_ALIASES, &range, Direction::Forward);
-        Ok(rows.map(|row| row.map(|((_, alias), ())| alias)).collect::<Result<_, _>>()?)
+        rows.map(|row| row.map(|((_, alias), ())| alias)).collect()
     }
 }
 

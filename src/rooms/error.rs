@@ -86,6 +86,9 @@ pub enum RoomError {
     /// A parameter has a value that is not allowed.
     #[error("{0}")]
     InvalidParameter(String),
+    /// The invite to the room in which a user gets this server's notices can't be turned down.
+    #[error("You can't turn down the invite to the notices of this server")]
+    NoticeInvite,
     /// A user of another server, which this server can't reach.
     #[error("{0} is a user of another server, and this server does not talk to other servers")]
     RemoteUser(OwnedUserId),

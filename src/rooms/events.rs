@@ -111,6 +111,12 @@ impl EventStore {
         self.cache.events.insert(short, event);
     }
 
+    /// Forgets all that is cached, as events are no more. Call after the write.
+    pub(in crate::rooms) fn forget_all(&self) {
+        self.cache.replaced.fetch_add(1, Ordering::AcqRel);
+        self.cache.events.clear();
+    }
+
     /// Forgets the cached form of an event whose JSON has just been replaced (redaction). Call after the
     /// write has been applied.
     pub fn replaced(&self, short: ShortEventId) {

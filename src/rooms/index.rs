@@ -57,6 +57,11 @@ impl RoomIndex {
         self.records.remove(&room);
     }
 
+    /// Forgets the cached record of a room that is no more. Call after the write.
+    pub(in crate::rooms) fn forget(&self, room: ShortRoomId) {
+        self.records.remove(&room);
+    }
+
     /// The rules of a room's version.
     pub fn rules(&self, room: ShortRoomId) -> Result<RoomVersionRules, RoomError> {
         let record = self.record(room)?.ok_or_else(|| missing_room(room))?;

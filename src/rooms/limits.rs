@@ -231,3 +231,34 @@ pub const DELAYED_DECIDED_MAX: usize = 100;
 
 /// For how long, in milliseconds: the proposal's seven days.
 pub const DELAYED_DECIDED_AGE_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// Local members that are looked at to find the most powerful one.
+pub const LOCAL_MEMBERS_LOOKED_AT_MAX: usize = 2_000;
+
+/// How long the deletion of rooms pauses when the store fails.
+pub const DELETION_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How long deletions are remembered after they ended.
+pub const DELETIONS_KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3_600);
+
+/// How long the deletion of a room waits, at most, until other servers have been sent what still waits for them of
+/// it: a server that does not answer must not keep it for ever.
+pub const DELETION_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Rows of one table that are removed with a room in one transaction: some milliseconds, as others wait.
+pub const ROWS_PURGED_PER_STEP: usize = 1_000;
+
+/// Members that are removed with a room in one transaction, with some rows each.
+pub const MEMBERS_PURGED_PER_STEP: usize = 200;
+
+/// Events that are removed with a room in one transaction, with some dozen rows each.
+pub const EVENTS_PURGED_PER_STEP: usize = 100;
+
+/// Events of all rooms that are looked at for one transaction.
+pub const EVENTS_LOOKED_AT_PER_STEP: usize = 5_000;
+
+/// How often it is looked whether that is so.
+pub const DELETION_WAIT_STEP: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Events of a room whose length stands for that of all, when its size is estimated.
+pub const EVENTS_SAMPLED: usize = 100;

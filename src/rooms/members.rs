@@ -180,6 +180,15 @@ impl Members {
         Ok(mutual)
     }
 
+    /// Every room that a user has or had to do with.
+    pub fn memberships(&self, user: ShortUserId) -> Result<Vec<(OwnedRoomId, Membership)>, StorageError> {
+        let room = |row: Result<(ShortRoomId, MembershipRow), StorageError>| {
+            let (room, row) = row?;
+            Ok((self.storage.room_id(room)?, row.membership))
+        };
+        self.index.rooms_of(user).map(room).collect()
+    }
+
     /// The rooms that a user is joined to.
     pub fn joined_rooms(&self, user: ShortUserId) -> Result<Vec<OwnedRoomId>, StorageError> {
         let joined = |row: &Result<(ShortRoomId, MembershipRow), StorageError>| {

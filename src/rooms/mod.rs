@@ -5,12 +5,15 @@
 //! [`Appender`], one writer a room. Nothing here speaks HTTP.
 
 mod activity;
+pub mod administration;
 mod aliases;
 pub mod appender;
+mod blocks;
 pub mod changes;
 mod client_events;
 pub mod creation;
 pub mod delayed;
+pub mod deletion;
 mod directory;
 mod error;
 mod event_filter;
@@ -22,6 +25,7 @@ pub mod limits;
 mod member_profiles;
 mod members;
 pub mod memberships;
+pub mod notices;
 mod outbox;
 mod permissions;
 mod read_error;
@@ -63,11 +67,14 @@ mod timeline_tests;
 #[cfg(test)]
 mod visibility_tests;
 
+pub use administration::RoomAdministration;
 pub use aliases::{AliasError, Aliases};
 pub use appender::Appender;
+pub use blocks::RoomBlocks;
 pub use client_events::{ClientEvents, EventForm};
 pub use creation::RoomCreator;
 pub use delayed::{DelayId, DelayedError, DelayedEvents};
+pub use deletion::RoomDeletions;
 pub use directory::{DirectoryError, DirectoryPage, DirectoryToken, RoomDirectory};
 pub use error::RoomError;
 pub use event_filter::{EventFilter, allows_type};
@@ -77,6 +84,7 @@ pub use index::RoomIndex;
 pub use member_profiles::{MemberProfile, MemberProfiles};
 pub use members::{MemberNames, Members, MembershipFilter};
 pub use memberships::Memberships;
+pub use notices::ServerNotices;
 pub use outbox::RoomOutbox;
 pub use permissions::Permissions;
 pub use read_error::ReadError;

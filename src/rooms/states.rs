@@ -80,6 +80,11 @@ impl RoomStates {
         Ok(self.tree(&self.storage).get(root, key.0)?.map(ShortEventId))
     }
 
+    /// How many entries a state has.
+    pub fn len(&self, root: StateRoot) -> Result<u64, RoomError> {
+        Ok(self.tree(&self.storage).len(root)?)
+    }
+
     /// The events that hold several keys, in their order.
     pub fn get_many(
         &self,

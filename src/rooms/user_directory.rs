@@ -287,6 +287,10 @@ mod tests {
                     is_suspended: false,
                     created_at: MilliSecondsSinceUnixEpoch(0_u32.into()),
                     appservice: None,
+                    is_guest: false,
+                    is_erased: false,
+                    user_type: None,
+                    message_rate: None,
                 };
                 rooms
                     .storage

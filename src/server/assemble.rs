@@ -35,6 +35,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
         let _ = crate::api::blocking::run(move || user_directory::add_missing(&storage)).await;
     });
     tasks.spawn(state.rooms.delayed_events.clone().run());
+    tasks.spawn(state.rooms.room_deletions.clone().run());
     let typing = state.rooms.typing.clone();
     tasks.spawn(async move { typing.expire().await });
     let (notifier, stopping) = (state.sync.notifier.clone(), shutdown.clone());

@@ -90,8 +90,6 @@ fn warn_about_registration(config: &Config) {
     if needs_no_token && config.allow_open_registration {
         tracing::warn!("anybody can register an account here: set registration_token, or expect spam");
     } else if needs_no_token {
-        tracing::warn!(
-            "registration stays closed: set registration_token, or allow_open_registration to let anybody in"
-        );
+        tracing::info!("people can register with the tokens that administrators make");
     }
 }

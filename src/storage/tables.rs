@@ -210,6 +210,17 @@ tables! {
     /// Requests that have scheduled them, as the hash of path and transaction id.
     91 DELAYED_TRANSACTIONS in Users: (ShortUserId, OwnedDeviceId, [u8; 32]) => [u8; 16];
 
+    /// Rooms that nobody of this server may join.
+    92 BLOCKED_ROOMS in Users: OwnedRoomId => Json<RoomBlockRecord>;
+    /// Rooms that are being deleted, with the deletion.
+    93 ROOMS_BEING_DELETED in Users: OwnedRoomId => [u8; 16];
+    /// Deletions of rooms, by their random id.
+    94 ROOM_DELETIONS in Users: [u8; 16] => Json<RoomDeletionRecord>;
+    /// Tokens with which people may register.
+    95 REGISTRATION_TOKENS in Users: String => Json<RegistrationTokenRecord>;
+    /// The room in which each user gets this server's notices.
+    96 NOTICE_ROOMS in Users: ShortUserId => Json<OwnedRoomId>;
+
     /// Each room's newest change, ordered by position.
     100 ROOM_CHANGES in Stream: StreamPosition => ShortRoomId;
     /// The position of each room's row in ROOM_CHANGES.

@@ -15,6 +15,9 @@ use crate::storage::{
     Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction, records::AccountRecord, tables,
 };
 
+/// The local part of the user as whom the server itself speaks; nobody can register it.
+pub const SERVER_USER_LOCALPART: &str = "_server";
+
 /// A user who registers.
 #[derive(Debug, Clone, Default)]
 pub struct NewAccount {
@@ -77,6 +80,11 @@ impl Accounts {
         Ok(found.is_some_and(|(_, account)| account.is_admin && !account.is_deactivated))
     }
 
+    /// The store.
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     /// The rules for new passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.passwords
@@ -87,6 +95,9 @@ impl Accounts {
     pub fn free_user_id(&self, username: &str) -> Result<OwnedUserId, UserError> {
         let user_id = self.new_user_id(username)?;
         if self.find(&user_id)?.is_some() {
+            return Err(UserError::UserInUse(user_id));
+        }
+        if user_id.localpart() == SERVER_USER_LOCALPART {
             return Err(UserError::UserInUse(user_id));
         }
         if !self.appservices().current().may_have_user(&user_id, None) {
@@ -149,6 +160,10 @@ impl Accounts {
                 appservice: account.appservice,
                 is_locked: false,
                 is_suspended: false,
+                is_guest: false,
+                is_erased: false,
+                user_type: None,
+                message_rate: None,
             };
             tx.put(&tables::ACCOUNTS, &user, &Json(record));
             if let Some(session) = &session {
@@ -215,6 +230,7 @@ impl Accounts {
             account.password_hash = None;
             account.is_deactivated = true;
             account.is_admin = false;
+            account.is_erased |= erase;
             if erase {
                 tx.delete(&tables::PROFILES, &user);
             }
@@ -286,5 +302,8 @@ fn is_first_person(reader: &impl Read) -> Result<bool, StorageError> {
     Ok(true)
 }
 
+mod administration;
 #[cfg(test)]
 mod tests;
+
+pub use administration::AccountDetails;

@@ -34,6 +34,9 @@ pub enum UserError {
     /// The password is too long.
     #[error("The password is too long: it may have at most {} bytes", limits::PASSWORD_BYTES_MAX)]
     PasswordTooLong,
+    /// A token for registration can't be made or changed so.
+    #[error("{0}")]
+    InvalidToken(&'static str),
     /// Nobody may register.
     #[error("Registration is disabled on this server")]
     RegistrationDisabled,

@@ -247,3 +247,9 @@ pub const RENDEZVOUS_LIFETIME_MS: u64 = 300_000;
 
 /// Rendezvous sessions at a time: at most one MiB. Each address may begin as many as it may try to log in.
 pub const RENDEZVOUS_MAX: usize = 256;
+
+/// Tokens for registration: administrators make them, and all are listed at once.
+pub const REGISTRATION_TOKENS_MAX: usize = 1_000;
+
+/// The longest token for registration, in bytes (specification).
+pub const REGISTRATION_TOKEN_BYTES_MAX: usize = 64;

@@ -69,6 +69,11 @@ impl Profiles {
         Self { storage, accounts }
     }
 
+    /// The profile behind an account, be it closed or not.
+    pub fn of_account(&self, user: ShortUserId) -> Result<Profile, StorageError> {
+        Profile::read(&self.storage, user)
+    }
+
     /// The profile of a user of this server who has an account that is not deactivated.
     pub fn get(&self, user_id: &UserId) -> Result<Profile, UserError> {
         match self.accounts.local_user(user_id)? {

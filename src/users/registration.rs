@@ -8,8 +8,8 @@ pub enum RegistrationPolicy {
     /// Nobody.
     #[default]
     Closed,
-    /// Those who know the token.
-    Token(String),
+    /// Those who know the operator's token, if there is one, or one that an administrator made.
+    Token(Option<String>),
     /// Everybody, programs that send spam included.
     Open,
 }
@@ -25,29 +25,32 @@ impl std::fmt::Debug for RegistrationPolicy {
 }
 
 impl RegistrationPolicy {
-    /// From the options: registering must be allowed, and takes the token if there is one; without one it
-    /// is open only if the operator says so explicitly.
+    /// From the options: registering must be allowed, and takes a token (the operator's or an administrator's);
+    /// without one it is open only if the operator says so explicitly.
     pub fn from_options(is_allowed: bool, token: Option<&str>, is_open_without_token: bool) -> Self {
         match token {
-            Some(token) if is_allowed => Self::Token(token.to_owned()),
-            None if is_allowed && is_open_without_token => Self::Open,
-            _ => Self::Closed,
+            _ if !is_allowed => Self::Closed,
+            None if is_open_without_token => Self::Open,
+            token => Self::Token(token.map(str::to_owned)),
         }
     }
 
-    /// What a client has to do to register, as flows of user-interactive authentication.
-    pub fn flows(&self) -> Result<&'static [&'static [Stage]], UserError> {
-        match self {
-            Self::Closed => Err(UserError::RegistrationDisabled),
+    /// What a client has to do to register, as flows of user-interactive authentication; with the terms if there
+    /// are some to be accepted.
+    pub fn flows(&self, has_terms: bool) -> Result<&'static [&'static [Stage]], UserError> {
+        match (self, has_terms) {
+            (Self::Closed, _) => Err(UserError::RegistrationDisabled),
             // As Synapse has it: client libraries (matrix-nio) take the token and then the dummy stage.
-            Self::Token(_) => Ok(&[&[Stage::RegistrationToken, Stage::Dummy]]),
-            Self::Open => Ok(&[&[Stage::Dummy]]),
+            (Self::Token(_), false) => Ok(&[&[Stage::RegistrationToken, Stage::Dummy]]),
+            (Self::Token(_), true) => Ok(&[&[Stage::RegistrationToken, Stage::Terms, Stage::Dummy]]),
+            (Self::Open, false) => Ok(&[&[Stage::Dummy]]),
+            (Self::Open, true) => Ok(&[&[Stage::Terms, Stage::Dummy]]),
         }
     }
 
-    /// Whether this is the token. Compares hashes, so that the time tells nothing of the token.
+    /// Whether this is the operator's token. Compares hashes, so that the time tells nothing of the token.
     pub fn accepts_token(&self, token: &str) -> bool {
-        matches!(self, Self::Token(expected) if secrets::hash(expected) == secrets::hash(token))
+        matches!(self, Self::Token(Some(expected)) if secrets::hash(expected) == secrets::hash(token))
     }
 }
 
@@ -60,18 +63,19 @@ mod tests {
         let token = Some("secret");
         let policy = RegistrationPolicy::from_options;
         assert_eq!(policy(false, token, true), RegistrationPolicy::Closed);
-        assert_eq!(policy(true, None, false), RegistrationPolicy::Closed);
+        assert_eq!(policy(true, None, false), RegistrationPolicy::Token(None));
         assert_eq!(policy(true, None, true), RegistrationPolicy::Open);
-        assert_eq!(policy(true, token, true), RegistrationPolicy::Token("secret".to_owned()));
-        assert!(matches!(RegistrationPolicy::Closed.flows(), Err(UserError::RegistrationDisabled)));
+        assert_eq!(policy(true, token, true), RegistrationPolicy::Token(Some("secret".to_owned())));
+        assert!(matches!(RegistrationPolicy::Closed.flows(false), Err(UserError::RegistrationDisabled)));
     }
 
     #[test]
     fn only_the_token_is_the_token() {
-        let policy = RegistrationPolicy::Token("secret".to_owned());
+        let policy = RegistrationPolicy::Token(Some("secret".to_owned()));
         assert!(policy.accepts_token("secret"));
         assert!(!policy.accepts_token("secre"));
         assert!(!RegistrationPolicy::Open.accepts_token(""));
+        assert!(!RegistrationPolicy::Token(None).accepts_token(""));
         assert_eq!(format!("{policy:?}"), "Token", "the log does not tell it");
     }
 }

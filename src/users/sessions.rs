@@ -21,7 +21,9 @@ use super::{
     to_device,
 };
 use crate::storage::{
-    Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction, records::DeviceRecord, tables,
+    Direction, Json, Read, ShortUserId, Storage, StorageError, Transaction,
+    records::{DeviceRecord, MessageRateOverride},
+    tables,
 };
 
 /// Who makes a request.
@@ -39,6 +41,8 @@ pub struct Session {
     pub is_locked: bool,
     /// Whether the account is suspended: then its user may read, and do little else.
     pub is_suspended: bool,
+    /// How often the user may send events, where that is not as for everybody.
+    pub message_rate: Option<MessageRateOverride>,
     /// Until when the access token holds, in milliseconds since 1970; `None` for good.
     pub expires_at_ms: Option<u64>,
     pub(super) seen: SeenMark,
@@ -222,7 +226,18 @@ impl Sessions {
     /// Logs a user in who has proved who they are. A device that was logged in before gets a new token in
     /// place of the old one.
     pub fn start(&self, user_id: &UserId, device: NewDevice) -> Result<StartedSession, UserError> {
-        let session = self.prepare(device, user_id)?;
+        self.start_until(user_id, device, None)
+    }
+
+    /// As [`Sessions::start`], with a session that ends at a time (in milliseconds since 1970) at the latest.
+    pub fn start_until(
+        &self,
+        user_id: &UserId,
+        device: NewDevice,
+        ends_at_ms: Option<u64>,
+    ) -> Result<StartedSession, UserError> {
+        let mut session = self.prepare(device, user_id)?;
+        session.expires_at_ms = session.expires_at_ms.into_iter().chain(ends_at_ms).min();
         let replaced = self.inner.storage.write(|tx| {
             let unknown = || UserError::UnknownUser(user_id.to_owned());
             let user = tx.short_user_id(user_id)?.ok_or_else(unknown)?;
@@ -304,6 +319,7 @@ impl Inner {
             is_admin: account.is_admin,
             is_locked: account.is_locked,
             is_suspended: account.is_suspended,
+            message_rate: account.message_rate,
             expires_at_ms,
             seen,
         }))

@@ -20,7 +20,7 @@ use ruma::{
 use serde_json::value::RawValue;
 
 use super::{
-    Accounts, Clock, RegistrationPolicy, UserError, limits,
+    Accounts, Clock, RegistrationPolicy, RegistrationTokens, Terms, UserError, limits,
     secrets::{self, SecretHash},
 };
 
@@ -31,8 +31,10 @@ pub enum Stage {
     Password,
     /// Nothing.
     Dummy,
-    /// The token for registration.
+    /// A token for registration.
     RegistrationToken,
+    /// The operator's terms, accepted.
+    Terms,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             AuthData::Password(_) => Some(Self::Password),
             AuthData::Dummy(_) => Some(Self::Dummy),
             AuthData::RegistrationToken(_) => Some(Self::RegistrationToken),
+            AuthData::Terms(_) => Some(Self::Terms),
             _ => None,
         }
     }
@@ -50,6 +53,7 @@ impl Stage {
             Self::Password => AuthType::Password,
             Self::Dummy => AuthType::Dummy,
             Self::RegistrationToken => AuthType::RegistrationToken,
+            Self::Terms => AuthType::Terms,
         }
     }
 }
@@ -93,6 +97,8 @@ type Flows = [&'static [Stage]];
 struct UiaaSession {
     operation: Operation,
     completed: Vec<Stage>,
+    /// The token that was shown, if it is one whose uses are counted.
+    token: Option<String>,
     expires_at_ms: u64,
 }
 
@@ -133,6 +139,8 @@ impl UiaaSessions {
 pub struct Uiaa {
     accounts: Accounts,
     registration: RegistrationPolicy,
+    tokens: RegistrationTokens,
+    terms: Option<Arc<Terms>>,
     clock: Clock,
     sessions: Arc<Mutex<UiaaSessions>>,
 }
@@ -146,7 +154,46 @@ impl std::fmt::Debug for Uiaa {
 impl Uiaa {
     /// The service.
     pub fn new(accounts: Accounts, registration: RegistrationPolicy, clock: Clock) -> Self {
-        Self { accounts, registration, clock, sessions: Arc::default() }
+        let tokens = RegistrationTokens::new(accounts.storage().clone(), clock.clone());
+        Self { accounts, registration, tokens, terms: None, clock, sessions: Arc::default() }
+    }
+
+    /// As `self`, with terms that have to be accepted by whoever registers.
+    #[must_use]
+    pub fn with_terms(self, terms: Option<Terms>) -> Self {
+        Self { terms: terms.map(Arc::new), ..self }
+    }
+
+    /// The tokens that administrators make.
+    pub fn registration_tokens(&self) -> &RegistrationTokens {
+        &self.tokens
+    }
+
+    /// How many people are on the way of registering with a token.
+    pub fn pending_uses(&self, token: &str) -> u64 {
+        let sessions = self.lock();
+        let now_ms = self.clock.now_ms();
+        let holds = |session: &&UiaaSession| {
+            session.token.as_deref() == Some(token) && session.expires_at_ms > now_ms
+        };
+        sessions.by_id.values().filter(holds).count() as u64
+    }
+
+    /// Whether somebody may register with this token: the operator's, or one of an administrator's that holds.
+    pub fn accepts_token(&self, token: &str) -> Result<bool, UserError> {
+        if self.registration.accepts_token(token) {
+            return Ok(true);
+        }
+        if !matches!(self.registration, RegistrationPolicy::Token(_)) {
+            return Ok(false);
+        }
+        let record = self.tokens.get(token)?;
+        Ok(record.is_some_and(|record| self.tokens.is_valid(&record, self.pending_uses(token))))
+    }
+
+    /// What a client has to do to register.
+    pub fn registration_flows(&self) -> Result<&'static Flows, UserError> {
+        self.registration.flows(self.terms.is_some())
     }
 
     /// Who may register.
@@ -171,7 +218,7 @@ impl Uiaa {
                 (id.to_owned(), completed)
             }
         };
-        let needed = |completed: &[Stage], refusal| Ok(needed(flows, completed, &id, refusal));
+        let needed = |completed: &[Stage], refusal| Ok(self.needed(flows, completed, &id, refusal));
         let stage = match next_stage(auth, flows, &completed) {
             Ok(stage) => stage,
             Err(refusal) => return needed(&completed, refusal),
@@ -179,7 +226,7 @@ impl Uiaa {
         if let Some(refusal) = self.refusal(stage, auth, operation)? {
             return needed(&completed, Some(refusal));
         }
-        self.complete(operation, flows, &id, stage)
+        self.complete(operation, flows, &id, (stage, auth))
     }
 
     /// What is done in a session for this operation; `None` when there is no such session.
@@ -188,13 +235,13 @@ impl Uiaa {
         sessions.get(id, operation, self.clock.now_ms()).map(|session| session.completed.clone())
     }
 
-    /// Marks a stage as done; with the last one the session ends.
+    /// Marks a stage as done; with the last one the session ends, and the token that was shown is used.
     fn complete(
         &self,
         operation: &Operation,
         flows: &Flows,
         id: &str,
-        stage: Stage,
+        (stage, auth): (Stage, &AuthData),
     ) -> Result<Outcome, UserError> {
         let mut sessions = self.lock();
         let Some(session) = sessions.get(id, operation, self.clock.now_ms()) else {
@@ -202,11 +249,26 @@ impl Uiaa {
             return self.begin(operation, flows, None);
         };
         session.completed.push(stage);
-        if flows.iter().any(|flow| *flow == session.completed) {
-            sessions.end(id);
-            return Ok(Outcome::Authorized);
+        if let AuthData::RegistrationToken(auth) = auth
+            && !self.registration.accepts_token(&auth.token)
+        {
+            session.token = Some(auth.token.clone());
         }
-        Ok(needed(flows, &session.completed, id, None))
+        let is_done = flows.iter().any(|flow| *flow == session.completed);
+        let (completed, token) = (session.completed.clone(), session.token.clone());
+        if !is_done {
+            return Ok(self.needed(flows, &completed, id, None));
+        }
+        sessions.end(id);
+        drop(sessions);
+        match token {
+            Some(token) if !self.tokens.use_once(&token)? => self.begin(
+                operation,
+                flows,
+                Some((ErrorKind::Forbidden, "The registration token is used up")),
+            ),
+            _ => Ok(Outcome::Authorized),
+        }
     }
 
     /// Why what a client sends does not prove a stage; `None` when it does. Takes as long as a password's
@@ -236,12 +298,12 @@ impl Uiaa {
                 }
             }
             (Stage::RegistrationToken, AuthData::RegistrationToken(auth)) => {
-                if self.registration.accepts_token(&auth.token) {
+                if self.accepts_token(&auth.token)? {
                     return Ok(None);
                 }
                 wrong("The registration token is not valid")
             }
-            (Stage::Dummy, AuthData::Dummy(_)) => Ok(None),
+            (Stage::Dummy, AuthData::Dummy(_)) | (Stage::Terms, AuthData::Terms(_)) => Ok(None),
             _ => wrong("This does not fit the type of authentication"),
         }
     }
@@ -260,15 +322,33 @@ impl Uiaa {
         refusal: Option<Refusal>,
     ) -> Result<Outcome, UserError> {
         let id = self.begin_session(operation)?;
-        Ok(needed(flows, &[], &id, refusal))
+        Ok(self.needed(flows, &[], &id, refusal))
     }
 
     fn begin_session(&self, operation: &Operation) -> Result<String, UserError> {
         let id = secrets::random_secret()?;
         let expires_at_ms = self.clock.now_ms() + limits::UIAA_SESSION_LIFETIME_MS;
-        let session = UiaaSession { operation: operation.clone(), completed: Vec::new(), expires_at_ms };
+        let session =
+            UiaaSession { operation: operation.clone(), completed: Vec::new(), token: None, expires_at_ms };
         self.lock().begin(id.clone(), session);
         Ok(id)
+    }
+
+    fn needed(&self, flows: &Flows, completed: &[Stage], id: &str, refusal: Option<Refusal>) -> Outcome {
+        let auth_types = |stages: &[Stage]| stages.iter().map(|stage| stage.auth_type()).collect::<Vec<_>>();
+        let mut info = UiaaInfo::new(flows.iter().map(|flow| AuthFlow::new(auth_types(flow))).collect());
+        info.completed = auth_types(completed);
+        let asks_for_terms = flows.iter().any(|flow| flow.contains(&Stage::Terms));
+        // Only the terms have parameters; clients expect the key.
+        let params = match &self.terms {
+            Some(terms) if asks_for_terms => terms.params(),
+            _ => "{}".to_owned(),
+        };
+        info.params = RawValue::from_string(params).ok();
+        info.session = Some(id.to_owned());
+        info.auth_error =
+            refusal.map(|(kind, message)| Box::new(StandardErrorBody::new(kind, message.to_owned())));
+        Outcome::Needed(Box::new(info))
     }
 
     fn lock(&self) -> MutexGuard<'_, UiaaSessions> {
@@ -300,18 +380,6 @@ fn next_stage(auth: &AuthData, flows: &Flows, completed: &[Stage]) -> Result<Sta
     } else {
         Err(Some((ErrorKind::Forbidden, "This is not the next stage of a flow")))
     }
-}
-
-fn needed(flows: &Flows, completed: &[Stage], id: &str, refusal: Option<Refusal>) -> Outcome {
-    let auth_types = |stages: &[Stage]| stages.iter().map(|stage| stage.auth_type()).collect::<Vec<_>>();
-    let mut info = UiaaInfo::new(flows.iter().map(|flow| AuthFlow::new(auth_types(flow))).collect());
-    info.completed = auth_types(completed);
-    // No stage of ours has parameters; clients expect the key.
-    info.params = RawValue::from_string("{}".to_owned()).ok();
-    info.session = Some(id.to_owned());
-    info.auth_error =
-        refusal.map(|(kind, message)| Box::new(StandardErrorBody::new(kind, message.to_owned())));
-    Outcome::Needed(Box::new(info))
 }
 
 #[cfg(test)]

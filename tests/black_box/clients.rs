@@ -1,4 +1,5 @@
-//! Real client libraries against the real binary: matrix-nio, matrix-js-sdk and matrix-sdk (Rust).
+//! Real client libraries against the real binary: matrix-nio, matrix-js-sdk and matrix-sdk (Rust); and
+//! synadm, a tool for administrators.
 //!
 //! `tests/clients/run` installs or builds what a chat needs (once) and runs it; the chats themselves are in
 //! `tests/clients/` and `tests/sdk/`. A failed installation fails the test.
@@ -31,6 +32,11 @@ fn chat(client: &str) {
 #[test]
 fn matrix_nio_chats() {
     chat("nio");
+}
+
+#[test]
+fn synadm_administers() {
+    chat("synadm");
 }
 
 #[test]

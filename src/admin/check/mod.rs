@@ -14,6 +14,7 @@ mod memberships;
 mod report;
 mod rooms;
 mod rows;
+mod scheduled;
 mod servers;
 mod sessions;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_media(&mut report)?;
     checker.check_encryption(&mut report)?;
     checker.check_sessions(&mut report)?;
+    checker.check_scheduled(&mut report)?;
     checker.check_directory(&mut report)?;
     Ok(report)
 }

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::{
     account, account_data, admin, device,
-    discovery::{self, Advertised},
+    discovery::{self, Advertised, Support},
     filter, profile, session,
 };
 use crate::{
@@ -177,6 +177,7 @@ fn state(fixture: &Fixture) -> TestState {
             client_base_url: Some("https://matrix.example.org".to_owned()),
             server: Some("matrix.example.org:443".try_into().unwrap()),
             livekit_urls: Vec::new(),
+            support: Support::default(),
             event_delay_ms_max: 1_000,
         },
     }

@@ -38,11 +38,16 @@ mod space;
 mod state;
 mod sync;
 mod thirdparty;
+mod threepid;
 mod timeline;
 mod to_device;
 mod typing;
 mod user_directory;
 pub mod voip;
+
+pub use profile::follow as follow_profile;
+pub use pushers::shown as shown_pusher;
+pub use send::parse_content;
 
 use super::routes::Routes;
 
@@ -55,6 +60,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = appservice::routes(routes);
     routes = thirdparty::routes(routes);
     routes = dehydrated_device::routes(routes);
+    routes = threepid::routes(routes);
     routes = delayed::routes(routes);
     routes = device::routes(routes);
     routes = directory::routes(routes);

@@ -33,6 +33,7 @@ fn requester(room: &StoredRoom, user: &str) -> Requester {
         device_id: "DEVICE".into(),
         is_admin: false,
         is_suspended: false,
+        message_rate: None,
         appservice: None,
     }
 }

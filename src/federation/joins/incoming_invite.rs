@@ -80,6 +80,7 @@ impl IncomingInvites {
             if account.map_err(|error| RemoteError::Invalid(error.to_string()))?.is_none() {
                 return Err(RemoteError::Invalid(format!("{target} has no account here")));
             }
+            crate::rooms::RoomBlocks::new(invites.rooms.appender().storage().clone()).check(&room_id)?;
             let index = invites.rooms.appender().index();
             if let Some(room) = index.room(&room_id)?
                 && !invites.acls.allows(&origin, room)?

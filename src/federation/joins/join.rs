@@ -25,6 +25,7 @@ enum FromHere {
 impl RemoteRooms {
     /// The user joins the room. A join through another server goes on when its caller is given up.
     pub async fn join(&self, change: OwnChange) -> Result<(), RemoteError> {
+        self.check_block(&change).await?;
         if matches!(self.join_from_here(&change).await?, FromHere::Joined) {
             return Ok(());
         }

@@ -10,6 +10,7 @@ use crate::rooms::{RoomError, resident::TemplateKind};
 impl RemoteRooms {
     /// The user knocks on the room.
     pub async fn knock(&self, change: OwnChange) -> Result<(), RemoteError> {
+        self.check_block(&change).await?;
         let (rooms, asked) = (self.clone(), change.clone());
         let Some(servers) = blocking(move || rooms.knock_from_here(&asked)).await? else { return Ok(()) };
         let rooms = self.clone();

@@ -8,7 +8,7 @@ use ruma::{OwnedServerName, ServerName, api::federation::membership::create_leav
 use super::{OwnChange, RemoteError, RemoteRooms, attempt::carry_on, blocking};
 use crate::{
     matrix::event::Event,
-    rooms::{RoomError, resident::TemplateKind},
+    rooms::{RoomError, notices, resident::TemplateKind},
     storage::records::{EventStatus, Membership},
 };
 
@@ -39,6 +39,8 @@ impl RemoteRooms {
         change: &OwnChange,
     ) -> Result<Option<(Event, Vec<OwnedServerName>)>, RoomError> {
         let OwnChange { user, room_id, via, .. } = change;
+        let appender = self.appender();
+        notices::check_leave(appender.storage(), appender.index(), user, room_id)?;
         if let Some(member) = self.member_event(user, room_id)?
             && member.meta.status == EventStatus::OutOfBand
             && !self.is_resident(room_id)?

@@ -33,7 +33,7 @@ pub use self::{
     invite::Invitation,
 };
 use super::{FederationClient, ServerKeys, turns::RoomTurns};
-use crate::rooms::{Appender, Memberships, ReceivedEvents, RoomError, RoomServers, StoredEvent};
+use crate::rooms::{Appender, Memberships, ReceivedEvents, RoomBlocks, RoomError, RoomServers, StoredEvent};
 
 /// A user's wish to change their own membership of a room.
 #[derive(Debug, Clone)]
@@ -106,6 +106,12 @@ impl RemoteRooms {
         let appender = memberships.appender().clone();
         let servers = RoomServers::new(appender.storage().clone());
         Self::new(own.client, own.keys, ReceivedEvents::new(appender), memberships, servers)
+    }
+
+    /// Refuses what would bring a user into a room that an administrator has blocked.
+    async fn check_block(&self, change: &OwnChange) -> Result<(), RemoteError> {
+        let (blocks, room_id) = (RoomBlocks::new(self.appender().storage().clone()), change.room_id.clone());
+        blocking(move || blocks.check(&room_id)).await
     }
 
     fn appender(&self) -> &Appender {

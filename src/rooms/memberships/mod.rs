@@ -19,6 +19,7 @@ use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, RoomId, UserId
 use super::{
     Appender, MemberProfiles, RoomError,
     appender::{Draft, RoomBatch},
+    blocks,
 };
 use crate::{
     matrix::auth_rules::AuthRefusal,
@@ -207,6 +208,15 @@ impl Memberships {
         target: &UserId,
         mut content: CanonicalJsonObject,
     ) -> Result<std::sync::Arc<crate::matrix::Event>, RoomError> {
+        let brings_in = ["join", "knock", "invite"].iter().any(|membership| {
+            content.get("membership").and_then(CanonicalJsonValue::as_str) == Some(*membership)
+        });
+        if brings_in
+            && target.server_name() == self.appender.server_name()
+            && let Some(room_id) = batch.room_id()
+        {
+            blocks::check(self.appender.storage(), room_id)?;
+        }
         // Only this server says who lets a user in: the rules check that user's power, not the conditions.
         content.remove(restricted::AUTHORISED_VIA);
         if content.get("membership") == Some(&"join".into()) && sender == target {

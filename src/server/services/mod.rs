@@ -16,7 +16,10 @@ use ruma::OwnedServerName;
 
 use self::readers::RoomReaders;
 use crate::{
-    api::{ApiState, SharedServices, client::discovery::Advertised},
+    api::{
+        ApiState, SharedServices,
+        client::discovery::{Advertised, Support},
+    },
     config::{self, Config},
     net::{RateLimiter, outbound::OutboundSetupError},
     rooms::RoomError,
@@ -160,6 +163,11 @@ fn advertised(config: &Config) -> Advertised {
         default_room_version: config.default_room_version.clone(),
         client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
         livekit_urls: users::livekit_urls(config),
+        support: Support {
+            page: config.well_known.support_page.as_ref().map(|url| url.as_str().to_owned()),
+            email: config.well_known.support_email.clone(),
+            user: config.well_known.support_user.clone(),
+        },
         server: config.well_known.server.clone(),
         event_delay_ms_max: config.event_delay_seconds_max.saturating_mul(1_000),
     }

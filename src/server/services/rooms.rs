@@ -6,12 +6,15 @@ use crate::{
     push::{PushRules, Successions},
     rooms::{
         Aliases, Appender, ClientEvents, DelayedEvents, EventSender, EventTimes, MemberProfiles, Members,
-        Memberships, Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory,
-        RoomError, RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
+        Memberships, Receipts, ReceivedEvents, Relations, Reports, Resident, RoomAdministration, RoomBlocks,
+        RoomCreator, RoomDeletions, RoomDirectory, RoomError, RoomSummaries, RoomUpgrades, ServerAcls,
+        ServerNotices, SigningKeys, Spaces, Typing, UserDirectory,
         delayed::{DelayLimits, DelayedSources},
+        deletion::DeletionSources,
         limits,
+        notices::NoticeSources,
     },
-    users::{Accounts, keys::DeviceIntroductions},
+    users::{AccountData, Accounts, Profiles, keys::DeviceIntroductions},
 };
 
 /// The services of rooms, and the server ACLs that those of federation share with them.
@@ -46,6 +49,25 @@ pub(super) fn build(
     });
     let services = RoomServices {
         delayed_events,
+        room_administration: RoomAdministration::new(appender.clone(), memberships.clone()),
+        server_notices: ServerNotices::new(NoticeSources {
+            storage: on.storage(),
+            index: index.clone(),
+            creator: room_creator.clone(),
+            memberships: memberships.clone(),
+            sender: event_sender.clone(),
+            accounts: accounts.clone(),
+            profiles: Profiles::new(on.storage(), accounts.clone()),
+            account_data: AccountData::new(on.storage()),
+        }),
+        room_blocks: RoomBlocks::new(storage.clone()),
+        room_deletions: RoomDeletions::new(DeletionSources {
+            appender: appender.clone(),
+            memberships: memberships.clone(),
+            creator: room_creator.clone(),
+            sender: event_sender.clone(),
+            clock: on.clock(),
+        }),
         received_events: ReceivedEvents::new(appender.clone()),
         room_upgrades: RoomUpgrades::new(appender.clone(), room_creator.clone(), event_sender.clone()),
         resident: Resident::new(appender, memberships.clone(), acls.clone(), readers.servers.clone()),

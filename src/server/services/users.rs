@@ -9,7 +9,7 @@ use crate::{
     users::{
         AccountData, Accounts, Clock, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups,
         LoginTokens, OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy, Rendezvous, Sessions,
-        SharedSecret, ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
+        SharedSecret, Terms, ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
     },
 };
 
@@ -36,7 +36,7 @@ pub(super) fn build(on: Foundation<'_>) -> Result<UserServices, StartError> {
         account_data: AccountData::new(storage.clone()),
         filters: Filters::new(storage.clone()),
         login_tokens: LoginTokens::new(on.clock()),
-        uiaa: Uiaa::new(accounts.clone(), registration_policy(config), on.clock()),
+        uiaa: Uiaa::new(accounts.clone(), registration_policy(config), on.clock()).with_terms(terms(config)),
         shared_secret: shared_secret(config, on.clock)?,
         presence: presence(config, on.clock),
         turn_servers: turn_servers(config, on.clock),
@@ -56,6 +56,12 @@ fn presence(config: &Config, clock: &Clock) -> Presence {
 fn registration_policy(config: &Config) -> RegistrationPolicy {
     let token = config.registration_token.as_ref().map(config::RegistrationToken::expose);
     RegistrationPolicy::from_options(config.allow_registration, token, config.allow_open_registration)
+}
+
+/// What people have to accept who register.
+fn terms(config: &Config) -> Option<Terms> {
+    let url = config.terms_url.as_ref()?.as_str().to_owned();
+    Some(Terms { url, name: "Terms of Service".to_owned(), version: config.terms_version.clone() })
 }
 
 /// Registration with the shared secret, where the operator has set one.

@@ -1,6 +1,7 @@
 //! What rows say: plain records, one file a subject. Their meaning lives in the services that write them.
 
 mod activity;
+mod administration;
 mod appservices;
 mod backups;
 mod delayed;
@@ -19,6 +20,7 @@ mod servers;
 mod users;
 
 pub use activity::{RoomActivity, RoomKind};
+pub use administration::{DeletionPhase, RegistrationTokenRecord, RoomBlockRecord, RoomDeletionRecord};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
 pub use delayed::{DelayedEventRecord, DelayedOutcome};
@@ -34,4 +36,6 @@ pub use remote_devices::{RemoteDevice, RemoteDeviceList};
 pub use reports::ReportRecord;
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};
-pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord, RefreshRecord};
+pub use users::{
+    AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord, MessageRateOverride, RefreshRecord,
+};

@@ -31,6 +31,27 @@ pub struct AccountRecord {
     /// Whether an administrator has suspended it: its user may read, and do little else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_suspended: bool,
+    /// Whether it is a guest's, who may do little.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_guest: bool,
+    /// Whether the user asked, when the account was closed, to be forgotten as far as possible.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_erased: bool,
+    /// What kind of user it is, in the operator's words, such as `bot`; `None` for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_type: Option<String>,
+    /// How often the user may send events, where that is not as for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_rate: Option<MessageRateOverride>,
+}
+
+/// A limit on sending events that an administrator gave to one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRateOverride {
+    /// Events a second in the long run; 0 for no limit.
+    pub messages_per_second: u32,
+    /// Events at once after a pause.
+    pub burst: u32,
 }
 
 /// A device of a user: one login.

@@ -6,7 +6,7 @@ use super::{
     Session, SyncError, SyncToken,
     ephemeral::account_data_events,
     joined::Part,
-    response::{Rooms, SyncResponse},
+    response::{LeftRoom, Rooms, SyncResponse},
 };
 use crate::{
     storage::{Read, ShortRoomId, StreamPosition, records::Membership},
@@ -114,7 +114,13 @@ impl Session<'_> {
             return Ok(());
         }
         let changes = self.inner.changed.resolve(self.viewer().user, room, positions)?;
-        let Some(last) = changes.last() else { return Ok(()) };
+        let Some(last) = changes.last() else {
+            // Nothing is known any more of how the user left: the room was deleted from this server.
+            if self.sources.index.record(room)?.is_none() {
+                rooms.leave.insert(room_id, LeftRoom::default());
+            }
+            return Ok(());
+        };
         match last.after {
             Membership::Join => {
                 let joined = self.joined(room, &room_id, Part::Whole, Vec::new())?;

@@ -15,7 +15,7 @@ struct Setting {
 impl Setting {
     fn new() -> Self {
         let server = Fixture::new();
-        let policy = RegistrationPolicy::Token("secret".to_owned());
+        let policy = RegistrationPolicy::Token(Some("secret".to_owned()));
         let uiaa = Uiaa::new(server.accounts.clone(), policy, server.clock.clone());
         let alice = server.user("alice");
         Self { server, uiaa, alice }

@@ -9,3 +9,4 @@ mod password;
 mod profile;
 mod refresh;
 mod registration;
+mod threepids;

@@ -42,7 +42,7 @@ pub async fn register(
 }
 
 fn run(accounts: &Accounts, uiaa: &Uiaa, request: Request) -> Result<Response, ApiError> {
-    let flows = uiaa.registration().flows()?;
+    let flows = uiaa.registration_flows()?;
     let user_id = match &request.username {
         Some(username) => accounts.free_user_id(username)?,
         None => accounts.random_user_id(),
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_asked_for_and_checked() {
-        let server = TestServer::with_registration(RegistrationPolicy::Token("secret".to_owned()));
+        let server = TestServer::with_registration(RegistrationPolicy::Token(Some("secret".to_owned())));
         let (status, answer) = server.post(PATH, None, with_auth(body("alice"), token("guess"))).await;
         assert_eq!((status, &answer["errcode"]), (StatusCode::UNAUTHORIZED, &json!("M_FORBIDDEN")));
         let dummy = json!({ "type": "m.login.dummy", "session": answer["session"] });

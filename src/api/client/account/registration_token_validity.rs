@@ -4,14 +4,15 @@ use axum::extract::State;
 use ruma::api::client::account::check_registration_token_validity::v1::{Request, Response};
 
 use crate::{
-    api::{ApiResult, Ruma, RumaResponse},
+    api::{ApiResult, Ruma, RumaResponse, blocking},
     users::Uiaa,
 };
 
 /// Tells whether the token is valid; 403 where nobody may register.
 pub async fn check(State(uiaa): State<Uiaa>, Ruma(request): Ruma<Request>) -> ApiResult<Response> {
-    uiaa.registration().flows()?;
-    Ok(RumaResponse(Response::new(uiaa.registration().accepts_token(&request.token))))
+    uiaa.registration_flows()?;
+    let is_valid = blocking::run(move || uiaa.accepts_token(&request.token)).await?;
+    Ok(RumaResponse(Response::new(is_valid)))
 }
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod tests {
 
     #[tokio::test]
     async fn tokens_are_valid_or_not() {
-        let server = TestServer::with_registration(RegistrationPolicy::Token("secret".to_owned()));
+        let server = TestServer::with_registration(RegistrationPolicy::Token(Some("secret".to_owned())));
         for (token, valid) in [("secret", true), ("guess", false)] {
             let (status, answer) = server.get(&format!("{PATH}?token={token}"), None).await;
             assert_eq!((status, answer), (StatusCode::OK, json!({ "valid": valid })));

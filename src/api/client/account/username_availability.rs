@@ -15,7 +15,7 @@ pub async fn check(
     Ruma(request): Ruma<Request>,
 ) -> ApiResult<Response> {
     blocking::run(move || {
-        uiaa.registration().flows()?;
+        uiaa.registration_flows()?;
         accounts.free_user_id(&request.username)?;
         Ok::<_, UserError>(RumaResponse(Response::new(true)))
     })

@@ -17,12 +17,12 @@ const ROOM_VERSIONS: std::ops::RangeInclusive<u8> = 1..=12;
 /// clients look for it.
 pub async fn capabilities(
     State(advertised): State<Advertised>,
-    _requester: Requester,
+    requester: Requester,
     _request: Ruma<Request>,
 ) -> Result<JsonResponse<Value>, ApiError> {
     let versions = ROOM_VERSIONS.map(|version| (version.to_string(), json!("stable")));
     let enabled = |enabled: bool| json!({ "enabled": enabled });
-    Ok(JsonResponse(json!({
+    let mut answer = json!({
         "capabilities": {
             "m.room_versions": {
                 "default": advertised.default_room_version,
@@ -39,7 +39,13 @@ pub async fn capabilities(
                 "max_scheduled": DELAYED_SCHEDULED_MAX,
             },
         },
-    })))
+    });
+    if requester.is_admin
+        && let Some(capabilities) = answer["capabilities"].as_object_mut()
+    {
+        capabilities.insert("m.account_moderation".to_owned(), json!({ "suspend": true, "lock": true }));
+    }
+    Ok(JsonResponse(answer))
 }
 
 #[cfg(test)]

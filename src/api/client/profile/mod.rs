@@ -52,7 +52,7 @@ async fn read(profiles: Profiles, remote: RemoteProfiles, user_id: OwnedUserId) 
 }
 
 /// Lets a user's member events say what the profile says now, where it matters to them.
-fn follow(memberships: &Memberships, user: &UserId, change: &ProfileChange) -> Result<(), ApiError> {
+pub fn follow(memberships: &Memberships, user: &UserId, change: &ProfileChange) -> Result<(), ApiError> {
     if change.concerns_members {
         memberships.refresh_profile(user)?;
     }

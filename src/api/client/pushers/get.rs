@@ -18,7 +18,8 @@ pub async fn get(
     Ok(JsonResponse(json!({ "pushers": pushers })))
 }
 
-fn shown(pusher: Pusher) -> Value {
+/// A pusher as clients see it.
+pub fn shown(pusher: Pusher) -> Value {
     let record = pusher.record;
     let mut shown = json!({
         "pushkey": pusher.pushkey,

@@ -8,6 +8,8 @@ use ruma::api::client::push::{get_notifications, get_pushers, set_pusher};
 
 use crate::{api::routes::Routes, net::Action};
 
+pub use get::shown;
+
 /// Adds the endpoints.
 pub fn routes(routes: Routes) -> Routes {
     routes

@@ -64,7 +64,7 @@ pub(super) fn content<T>(raw: &Raw<T>) -> Result<CanonicalJsonObject, ApiError> 
 }
 
 /// Reads an event's content.
-pub(super) fn parse_content(json: &RawValue) -> Result<CanonicalJsonObject, ApiError> {
+pub fn parse_content(json: &RawValue) -> Result<CanonicalJsonObject, ApiError> {
     if json.get().len() > limits::CONTENT_JSON_BYTES_MAX {
         return Err(ApiError::too_large("The content is larger than an event may be"));
     }

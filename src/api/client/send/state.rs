@@ -19,7 +19,7 @@ use crate::{
         client::delayed::{Delay, ScheduleRequest, schedule},
     },
     federation::{RemoteRooms, joins::Invitation},
-    net::{Action, Caller, RateLimiter},
+    net::{Action, RateLimiter},
     rooms::{DelayedEvents, EventSender, sending::StateEvent},
 };
 
@@ -36,9 +36,7 @@ pub async fn put(
     Ruma(request): Ruma<Request>,
 ) -> Result<HttpResponse, ApiError> {
     let content = content(&request.body)?;
-    if requester.is_rate_limited() {
-        limiter.check(counts_as(&event_type, &content), Caller::User(&requester.user_id))?;
-    }
+    requester.count(&limiter, counts_as(&event_type, &content))?;
     if let Some(delay_ms) = delay_ms {
         let (room_id, state_key) = (request.room_id, Some(request.state_key));
         let request = ScheduleRequest { room_id, event_type, state_key, delay_ms, transaction: None };
