@@ -19,7 +19,7 @@ setup: ## Install the system packages that a build needs (asks for sudo only if 
 	@tools/install-packages
 
 .PHONY: setup-tests
-setup-tests: setup ## Install what the tests need as well: client libraries for Python and Node
+setup-tests: setup ## Install what the tests need as well: client libraries for Python, Node and Rust (matrix-sdk: some minutes, once)
 	@if [ -x tests/clients/setup ]; then tests/clients/setup; fi
 
 .PHONY: run
