@@ -81,6 +81,10 @@ bench-federation: release ## Events taken in a second, beside Synapse; and joini
 	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run inbound
 	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run big_room
 
+.PHONY: fuzz
+fuzz: setup ## Run the fuzz targets, an hour each (ARGS="event" for one; SECONDS_EACH=60 for a minute)
+	@tools/fuzz $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check formatting and lints; warnings are errors
 	$(CARGO) fmt --check

@@ -3,6 +3,7 @@
 mod activity;
 mod appservices;
 mod backups;
+mod chains;
 mod delayed;
 mod directory;
 mod encryption;
@@ -21,6 +22,7 @@ mod users;
 pub use activity::{RoomActivity, RoomKind};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
+pub use chains::{ChainEntryRow, ChainLinkRow, ChainPlaceRow, ChainSequence};
 pub use delayed::{DelayedEventRecord, DelayedOutcome};
 pub use directory::DirectoryEntry;
 pub use encryption::{DehydratedDeviceRecord, FallbackKey, KeyStock};
