@@ -59,6 +59,7 @@ impl World {
             content: content(json!({ "body": body })),
             delay_ms,
             dated_ms: None,
+            sticky_ms: None,
             transaction: None,
         }
     }
