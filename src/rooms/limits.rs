@@ -252,7 +252,11 @@ pub const SEARCH_PREFIX_TERMS_MAX: usize = 32;
 pub const SEARCH_TERMS_ASKED_MAX: usize = 4;
 
 /// Rows of a term that are counted in a room to find the rarest word: what has more is common.
-pub const SEARCH_RARITY_ROWS: usize = 64;
+pub const SEARCH_RARITY_ROWS: usize = 16;
+
+/// Rows of a term that are read of a room first; each time after twice as many, up to [`SEARCH_BATCH_ROWS`]. Who
+/// searches thousands of rooms is shown the newest of few.
+pub const SEARCH_FIRST_BATCH_ROWS: usize = 4;
 
 /// Rows of a term that are read at once.
 pub const SEARCH_BATCH_ROWS: usize = 64;

@@ -24,6 +24,8 @@ pub(super) struct Candidates {
     waiting: VecDeque<(TimelineKey, ShortEventId)>,
     /// What is read next comes before this.
     before: TimelineKey,
+    /// How many rows of each term are read next: few at first, as of many rooms only the newest is wanted.
+    batch: usize,
     is_exhausted: bool,
 }
 
@@ -41,9 +43,14 @@ impl Candidates {
                 Lookup::Whole(term) => vec![term.clone()],
                 Lookup::Prefix(start) => terms_from(storage, room, start)?,
             };
+            // Where there is nothing to choose from, it is enough to know that there is something.
+            let enough = if lookups.len() > 1 { limits::SEARCH_RARITY_ROWS } else { 1 };
             let mut postings = 0;
             for term in &terms {
-                postings += count_some(storage, room, term)?;
+                postings += count_some(storage, room, term, enough)?;
+                if postings >= enough {
+                    break;
+                }
             }
             if postings == 0 {
                 return Ok(None);
@@ -56,7 +63,7 @@ impl Candidates {
         let others = found.into_iter().map(|(_, terms)| terms);
         let others = others.filter(|terms| terms.len() <= limits::SEARCH_TERMS_ASKED_MAX).collect();
         let waiting = VecDeque::new();
-        Ok(Some(Self { room, driving, others, waiting, before: end, is_exhausted: false }))
+        Ok(Some(Self { room, driving, others, waiting, before: end, batch: limits::SEARCH_FIRST_BATCH_ROWS, is_exhausted: false }))
     }
 
     /// The next older one; how many rows of the index were read is taken off `rows_left`, and there is none any
@@ -113,14 +120,15 @@ impl Candidates {
             let range = SEARCH_POSTINGS
                 .prefix_until(&(self.room, term.clone()), &(self.room, term.clone(), self.before));
             let scan = storage.scan(&SEARCH_POSTINGS, &range, Direction::Backward);
-            for row in scan.take(limits::SEARCH_BATCH_ROWS) {
+            for row in scan.take(self.batch) {
                 let ((_, _, key), event) = row?;
                 rows.push((key, event));
             }
-            if rows.len() - before == limits::SEARCH_BATCH_ROWS {
+            if rows.len() - before == self.batch {
                 floor = floor.max(rows.last().map(|(key, _)| *key));
             }
         }
+        self.batch = (self.batch * 2).min(limits::SEARCH_BATCH_ROWS);
         let read = rows.len();
         rows.retain(|(key, _)| floor.is_none_or(|floor| *key >= floor));
         rows.sort_unstable_by(|a, b| b.cmp(a));
@@ -134,10 +142,15 @@ impl Candidates {
     }
 }
 
-/// How many rows a term has; counted only so far as to tell rare from common.
-fn count_some(storage: &Storage, room: ShortRoomId, term: &str) -> Result<usize, StorageError> {
+/// How many rows a term has; counted up to `enough`.
+fn count_some(
+    storage: &Storage,
+    room: ShortRoomId,
+    term: &str,
+    enough: usize,
+) -> Result<usize, StorageError> {
     let range = SEARCH_POSTINGS.prefix(&(room, term.to_owned()));
-    let rows = storage.scan(&SEARCH_POSTINGS, &range, Direction::Backward).take(limits::SEARCH_RARITY_ROWS);
+    let rows = storage.scan(&SEARCH_POSTINGS, &range, Direction::Backward).take(enough);
     rows.map(|row| row.map(drop)).try_fold(0, |count, row| row.map(|()| count + 1))
 }
 
