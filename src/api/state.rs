@@ -21,7 +21,8 @@ use crate::{
     rooms::{
         Aliases, ClientEvents, DelayedEvents, EventSender, EventTimes, Members, Memberships, Receipts,
         ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory, RoomStates, RoomUpgrades,
-        Spaces, Timelines, Typing, UserDirectory, Visibility,
+        Spaces, ThreadSubscriptions, Timelines, Typing, UserDirectory, Visibility,
+        search::{EventSearch, SearchBacklog},
     },
     storage::Storage,
     sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
@@ -138,6 +139,12 @@ api_state! {
         reports: Reports,
         /// Spaces, and summaries of rooms.
         spaces: Spaces,
+        /// Searching for events.
+        event_search: EventSearch,
+        /// Adds to the index for it what is older.
+        search_backlog: SearchBacklog,
+        /// Which threads users follow.
+        thread_subscriptions: ThreadSubscriptions,
         /// Who finds whom by name.
         user_directory: UserDirectory,
         /// Events as clients get them.

@@ -107,6 +107,11 @@ options! {
         /// share a room with or who are in a room that anybody may join or read.
         user_directory_shows_all: bool = false;
 
+        /// Whether threads notify those alone who follow them (MSC4306), and those who are mentioned. Leave it
+        /// off as long as some of your users have clients that can't follow threads: those would notify them of
+        /// none.
+        thread_subscriptions: bool = false;
+
         /// The folder with the registration files (`*.yaml`) of application services: bridges and bots. If it is
         /// not set: `registrations` beside the configuration file. Files that are added, changed or removed
         /// there take effect at once.

@@ -28,6 +28,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     tasks.spawn(MediaCleanup::new(state.media.media.clone()).run());
     tasks.spawn(state.federation.outgoing_queues.clone().run(shutdown.clone()));
     tasks.spawn(state.federation.profile_refresh.clone().run(shutdown.clone()));
+    tasks.spawn(state.rooms.search_backlog.clone().run(shutdown.clone()));
     tasks.spawn(state.users.presence.clone().expire());
     let storage = state.shared.storage.clone();
     tasks.spawn(async move {

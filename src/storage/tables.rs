@@ -135,6 +135,17 @@ tables! {
     52 EVENT_TIMES in Timeline: (ShortRoomId, u64, TimelineKey) => ShortEventId;
     /// What users have reported of events, rooms and users, in order.
     53 REPORTS in Users: u64 => Json<ReportRecord>;
+    /// The events of each room that have a term in what they say.
+    54 SEARCH_POSTINGS in Timeline: (ShortRoomId, String, TimelineKey) => ShortEventId;
+    /// Events that are sticky (MSC4354): by room and position, with the time until which they are, in
+    /// milliseconds since 1970. Those whose time is over go when others come.
+    55 STICKY_EVENTS in Stream: (ShortRoomId, StreamPosition) => (ShortEventId, u64);
+    /// From which key on a room's events are in SEARCH_POSTINGS; without a row none but those since the row's time.
+    56 SEARCH_INDEXED in Index: ShortRoomId => TimelineKey;
+    /// How each user follows threads, or that they do no more, by the root.
+    57 THREAD_SUBSCRIPTIONS in Users: (ShortUserId, ShortEventId) => ThreadSubscriptionRow;
+    /// The newest change of each of them, in order.
+    58 THREAD_SUBSCRIPTION_CHANGES in Stream: (ShortUserId, StreamPosition) => ShortEventId;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

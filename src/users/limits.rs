@@ -247,3 +247,6 @@ pub const RENDEZVOUS_LIFETIME_MS: u64 = 300_000;
 
 /// Rendezvous sessions at a time: at most one MiB. Each address may begin as many as it may try to log in.
 pub const RENDEZVOUS_MAX: usize = 256;
+
+/// Deleted entries of account data of one user in one place that are kept for devices to learn of.
+pub const ACCOUNT_DATA_DELETED_MAX: usize = 100;

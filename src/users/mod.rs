@@ -16,6 +16,7 @@ mod filters;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod ignored_users;
+mod invite_filter;
 pub mod keys;
 mod last_seen;
 pub mod limits;
@@ -49,6 +50,7 @@ pub use edu_outbox::EduOutbox;
 pub use error::UserError;
 pub use filters::Filters;
 pub use ignored_users::ignored_users;
+pub use invite_filter::{InviteFilter, InviteVerdict};
 pub use keys::EncryptionKeys;
 pub use last_seen::LastSeen;
 pub use login_tokens::{LoginToken, LoginTokens};

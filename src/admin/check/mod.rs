@@ -14,6 +14,7 @@ mod memberships;
 mod report;
 mod rooms;
 mod rows;
+mod search;
 mod servers;
 mod sessions;
 #[cfg(test)]
@@ -56,5 +57,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_encryption(&mut report)?;
     checker.check_sessions(&mut report)?;
     checker.check_directory(&mut report)?;
+    checker.check_search(&mut report)?;
     Ok(report)
 }

@@ -173,6 +173,7 @@ fn state(fixture: &Fixture) -> TestState {
         uiaa: Uiaa::new(fixture.accounts.clone(), registration, fixture.clock.clone()),
         shared_secret: None,
         advertised: Advertised {
+            thread_subscriptions: false,
             default_room_version: RoomVersionId::V12,
             client_base_url: Some("https://matrix.example.org".to_owned()),
             server: Some("matrix.example.org:443".try_into().unwrap()),

@@ -7,9 +7,11 @@ use crate::{
     rooms::{
         Aliases, Appender, ClientEvents, DelayedEvents, EventSender, EventTimes, MemberProfiles, Members,
         Memberships, Receipts, ReceivedEvents, Relations, Reports, Resident, RoomCreator, RoomDirectory,
-        RoomError, RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, Typing, UserDirectory,
+        RoomError, RoomSummaries, RoomUpgrades, ServerAcls, SigningKeys, Spaces, ThreadSubscriptions, Typing,
+        UserDirectory,
         delayed::{DelayLimits, DelayedSources},
         limits,
+        search::{EventSearch, SearchBacklog},
     },
     users::{Accounts, keys::DeviceIntroductions},
 };
@@ -75,6 +77,20 @@ pub(super) fn build(
             permissions,
             on.server_name(),
         ),
+        event_search: EventSearch::new(
+            storage.clone(),
+            readers.index.clone(),
+            readers.events.clone(),
+            states.clone(),
+            visibility.clone(),
+        ),
+        thread_subscriptions: ThreadSubscriptions::new(
+            storage.clone(),
+            readers.events.clone(),
+            visibility.clone(),
+            timelines.clone(),
+        ),
+        search_backlog: SearchBacklog::new(storage.clone(), readers.events.clone()),
         user_directory: UserDirectory::new(
             storage.clone(),
             readers.index.clone(),

@@ -17,6 +17,7 @@ mod remote_devices;
 mod reports;
 mod rooms;
 mod servers;
+mod subscriptions;
 mod users;
 
 pub use activity::{RoomActivity, RoomKind};
@@ -36,4 +37,5 @@ pub use remote_devices::{RemoteDevice, RemoteDeviceList};
 pub use reports::ReportRecord;
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};
+pub use subscriptions::{SubscriptionState, ThreadSubscriptionRow};
 pub use users::{AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord, RefreshRecord};
