@@ -27,8 +27,9 @@ use crate::{
     storage::Storage,
     sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
-        AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
+        AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginSecret,
+        LoginTokens, OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice,
+        TurnServers, Uiaa,
     },
 };
 
@@ -96,6 +97,8 @@ api_state! {
         uiaa: Uiaa,
         /// Registration with the shared secret, if the operator has set one.
         shared_secret: Option<SharedSecret>,
+        /// Logging users in for programs that know a secret.
+        login_secret: LoginSecret,
         /// Who is there.
         presence: Presence,
         /// Messages for devices.

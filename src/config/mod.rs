@@ -96,6 +96,10 @@ options! {
         /// is allowed or not (`/_synapse/admin/v1/register`, as Synapse's tools use it).
         registration_shared_secret: Option<Secret> = None, example "\"other-long-random-text\"";
 
+        /// A secret with which bridges may log any user in without a password, for double puppeting
+        /// (`com.devture.shared_secret_auth`). Bridges that can use a registration for that need none.
+        login_shared_secret: Option<Secret> = None, example "\"another-long-random-text\"";
+
         /// The least number of characters that a new password must have.
         password_min_length: u64 = 8, within (1, 512);
 

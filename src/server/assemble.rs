@@ -46,6 +46,8 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     let (deliveries, stopping) = (state.appservices.deliveries.clone(), shutdown.clone());
     let news = deliveries.news();
     state.rooms.typing.on_change(move |_| news.notify_one());
+    let news = deliveries.news();
+    state.users.presence.on_change(move |_| news.notify_one());
     tasks.spawn(deliveries.run(stopping));
     let (last_seen, shutdown) = (state.users.sessions.last_seen().clone(), shutdown.clone());
     tasks.spawn(async move {
