@@ -60,7 +60,6 @@ struct Branch {
 fn send(world: &mut World, branch: &mut Branch, sender: &str, kind: &str, key: &str, content: Value) {
     let n = world.events.len() as u64 + 1;
     let draft = Draft {
-        sticky_ms: None,
         event_id: format!("${:016x}-{n}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         sender: sender.to_owned(),
         event_type: kind.to_owned(),
