@@ -25,7 +25,6 @@ struct Branch {
 fn send(world: &mut World, branch: &mut Branch, sender: &str, kind: &str, key: &str, content: Value) -> u64 {
     let n = world.events.len() as u64 + 1;
     let draft = Draft {
-        sticky_ms: None,
         event_id: format!("${n:08}"),
         sender: sender.to_owned(),
         event_type: kind.to_owned(),

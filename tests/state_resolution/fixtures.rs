@@ -70,7 +70,6 @@ fn play(scenario: &Scenario, version: &RoomVersionId) -> Played {
         let state = states.iter().find(|(name, _)| is_on(name)).map(|(_, state)| state.clone()).unwrap();
         let server = if world.rules.event_format.require_event_id { ":one.example" } else { "" };
         let draft = Draft {
-            sticky_ms: None,
             event_id: format!("${}{server}", event.name),
             sender: event.sender.clone(),
             event_type: event.event_type.clone(),

@@ -116,7 +116,6 @@ impl Room {
         let server = if self.world.rules.event_format.require_event_id { ":one.example" } else { "" };
         let at = &self.branches[branch];
         let draft = Draft {
-            sticky_ms: None,
             event_id: format!("${name:016x}{server}"),
             sender: sender.to_owned(),
             event_type: kind.to_owned(),

@@ -63,7 +63,15 @@ impl Candidates {
         let others = found.into_iter().map(|(_, terms)| terms);
         let others = others.filter(|terms| terms.len() <= limits::SEARCH_TERMS_ASKED_MAX).collect();
         let waiting = VecDeque::new();
-        Ok(Some(Self { room, driving, others, waiting, before: end, batch: limits::SEARCH_FIRST_BATCH_ROWS, is_exhausted: false }))
+        Ok(Some(Self {
+            room,
+            driving,
+            others,
+            waiting,
+            before: end,
+            batch: limits::SEARCH_FIRST_BATCH_ROWS,
+            is_exhausted: false,
+        }))
     }
 
     /// The next older one; how many rows of the index were read is taken off `rows_left`, and there is none any
