@@ -2,12 +2,11 @@
 //!
 //! A room's row in `SEARCH_INDEXED` says from which key of its timeline on it is in the index; new rooms get theirs
 //! with their first event. Each other is gone through from its newest event down, a few events a transaction, and a
-//! restart goes on where it was. Main type: [`SearchBacklog`].
+//! restart goes on where it was. When is its caller's to say. Main type: [`SearchBacklog`].
 
 use super::index::Reindexing;
 use crate::{
     matrix::event::Event,
-    net::Shutdown,
     rooms::{EventStore, RoomError, limits},
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, Storage, StorageError, TimelineKey, Transaction,
@@ -36,30 +35,9 @@ impl SearchBacklog {
         Self { storage, events }
     }
 
-    /// Adds all that is missing, or what there is time for before the server stops.
-    pub async fn run(self, shutdown: Shutdown) {
-        let mut room = ShortRoomId(0);
-        loop {
-            let this = self.clone();
-            let step = tokio::task::spawn_blocking(move || this.step(room));
-            match step.await {
-                Ok(Ok(Some(next))) => room = next,
-                Ok(Ok(None)) | Err(_) => return,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "could not add old events to the index for searching");
-                    return;
-                }
-            }
-            // Requests come first.
-            tokio::select! {
-                () = tokio::time::sleep(limits::SEARCH_BACKLOG_PAUSE) => {}
-                () = shutdown.triggered() => return,
-            }
-        }
-    }
-
-    /// A step in the first room from `from` on that is not in the index whole: that room, or `None` if there is none.
-    fn step(&self, from: ShortRoomId) -> Result<Option<ShortRoomId>, RoomError> {
+    /// A step in the first room from `from` on that is not in the index whole: that room, from which the next step
+    /// goes on, or `None` if there is none.
+    pub fn step(&self, from: ShortRoomId) -> Result<Option<ShortRoomId>, RoomError> {
         for row in self.storage.scan(&ROOM_HEADS, &ROOM_HEADS.from(&from), Direction::Forward) {
             let (room, head) = row?;
             let indexed = self.storage.get(&SEARCH_INDEXED, &room)?;

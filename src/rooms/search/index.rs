@@ -100,9 +100,12 @@ pub fn current(rows: &impl Read, short: ShortEventId) -> Result<BTreeSet<String>
 
 /// What an event says, for somebody who sees all of its edits.
 fn current_text(rows: &impl Read, short: ShortEventId) -> Result<Option<String>, StorageError> {
-    let Some(stored) = rows.get(&EVENT_JSON, &short)?.and_then(|json| StoredText::parse(&json)) else {
+    let Some(json) = rows.get(&EVENT_JSON, &short)? else { return Ok(None) };
+    // An edit is found as the message that it replaces.
+    if Relation::of_stored(&json).is_some_and(|(relation, _)| relation.rel_type == relations::REPLACE) {
         return Ok(None);
-    };
+    }
+    let Some(stored) = StoredText::parse(&json) else { return Ok(None) };
     let Some(own) = stored.own() else { return Ok(None) };
     let Some(summary) = rows.get(&RELATION_SUMMARIES, &short)? else { return Ok(Some(own)) };
     for (_, edit) in summary.edits.iter().rev() {
