@@ -69,7 +69,9 @@ fn pages_go_on_and_survive_a_restart() {
     let criteria = json!({ "search_term": "page", "order_by": "recent", "filter": { "limit": 3 } });
     let first = found(&alice, criteria.clone());
     assert_eq!(ids(&first), [&sent[4], &sent[3], &sent[2]]);
+    server.kill();
     server.restart();
+    let alice = alice.moved_to(server.base_url());
     let next = format!("{SEARCH}?next_batch={}", first["next_batch"].as_str().unwrap());
     let body = json!({ "search_categories": { "room_events": criteria } });
     let second = alice.post(&next, body.clone()).ok()["search_categories"]["room_events"].clone();
