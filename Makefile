@@ -19,7 +19,7 @@ setup: ## Install the system packages that a build needs (asks for sudo only if 
 	@tools/install-packages
 
 .PHONY: setup-tests
-setup-tests: setup ## Install what the tests need as well: client libraries for Python and Node
+setup-tests: setup ## Install what the tests need as well: client libraries for Python, Node and Rust (matrix-sdk: some minutes, once)
 	@if [ -x tests/clients/setup ]; then tests/clients/setup; fi
 
 .PHONY: run
@@ -84,6 +84,10 @@ bench-one: setup ## Run the bench file NAME in benches/
 bench-federation: release ## Events taken in a second, beside Synapse; and joining a room of 50,000 members
 	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run inbound
 	@CONDUIT_PROGRAM=$$CARGO_TARGET_DIR/release/conduit tests/interop/run big_room
+
+.PHONY: fuzz
+fuzz: setup ## Run the fuzz targets, an hour each (ARGS="event" for one; SECONDS_EACH=60 for a minute)
+	@tools/fuzz $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check formatting and lints; warnings are errors

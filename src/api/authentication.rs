@@ -216,8 +216,7 @@ async fn find(sessions: &Sessions, token: AccessToken) -> Result<Option<Arc<Sess
     blocking::run(move || sessions.find(&token)).await
 }
 
-/// The token in the header. One in the query, as old versions of the specification had it, is not looked at:
-/// addresses end up in logs.
+/// The token in the header, or else the one in the query. Queries are in no log of ours.
 fn access_token(parts: &Parts) -> Option<AccessToken> {
     let Some(header) = parts.headers.get(AUTHORIZATION) else { return access_token_of_query(parts) };
     let (scheme, token) = header.to_str().ok()?.trim().split_once(' ')?;

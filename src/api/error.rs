@@ -98,10 +98,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, body) = match &self {
-            Self::Standard { status, kind, message } => {
-                let body = StandardErrorBody::new((**kind).clone(), message.clone());
-                (*status, serde_json::to_vec(&body))
-            }
+            Self::Standard { status, kind, message } => (*status, standard_body(kind, message)),
             Self::Uiaa(info) => (StatusCode::UNAUTHORIZED, serde_json::to_vec(info)),
         };
         let body = body.unwrap_or_else(|e| {
@@ -114,6 +111,17 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// A locked account's session lives on: its error is one of those that say so ("Account locking").
+fn standard_body(kind: &ErrorKind, message: &str) -> Result<Vec<u8>, serde_json::Error> {
+    let body = StandardErrorBody::new(kind.clone(), message.to_owned());
+    if !matches!(kind, ErrorKind::UserLocked) {
+        return serde_json::to_vec(&body);
+    }
+    let mut body = serde_json::to_value(&body)?;
+    body["soft_logout"] = true.into();
+    serde_json::to_vec(&body)
 }
 
 impl From<StorageError> for ApiError {

@@ -27,7 +27,7 @@ impl From<RemoteError> for ApiError {
             }
             RemoteError::Unreachable(_) => Self::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, message),
             RemoteError::StillGoingOn => Self::new(StatusCode::GATEWAY_TIMEOUT, ErrorKind::Unknown, message),
-            RemoteError::InviteBlocked | RemoteError::NotAllowed => Self::forbidden(message),
+            RemoteError::NotAllowed => Self::forbidden(message),
             RemoteError::Invalid(_) => Self::invalid_param(message),
             RemoteError::Stopping => Self::internal(message),
             RemoteError::Resident(error) => error.into(),
@@ -44,6 +44,10 @@ fn refused(status: StatusCode, errcode: &str, message: String) -> ApiError {
     let kind = match errcode {
         "M_FORBIDDEN" => ErrorKind::Forbidden,
         "M_NOT_FOUND" => ErrorKind::NotFound,
+        // Also by its names from before it was in the specification.
+        "M_INVITE_BLOCKED" | "ORG.MATRIX.MSC4155.INVITE_BLOCKED" | "ORG.MATRIX.MSC4155.M_INVITE_BLOCKED" => {
+            ErrorKind::InviteBlocked
+        }
         "M_UNABLE_TO_AUTHORISE_JOIN" => ErrorKind::UnableToAuthorizeJoin,
         "M_UNABLE_TO_GRANT_JOIN" => ErrorKind::UnableToGrantJoin,
         "M_UNSUPPORTED_ROOM_VERSION" | "M_INCOMPATIBLE_ROOM_VERSION" => ErrorKind::UnsupportedRoomVersion,

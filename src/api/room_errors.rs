@@ -35,6 +35,9 @@ impl From<RoomError> for ApiError {
             RoomError::Refused(AuthRefusal::CreateHasPrevEvents | AuthRefusal::CreatorInPowerLevels(_)) => {
                 Self::bad_json(message)
             }
+            RoomError::InviteBlocked(_) => {
+                Self::new(StatusCode::FORBIDDEN, ErrorKind::InviteBlocked, message)
+            }
             RoomError::Refused(_) | RoomError::Forbidden(_) | RoomError::RemoteUser(_) => {
                 Self::forbidden(message)
             }
@@ -105,6 +108,7 @@ mod tests {
             (RoomError::Refused(AuthRefusal::CreateHasPrevEvents), 400, "M_BAD_JSON"),
             (RoomError::Refused(AuthRefusal::CreatorInPowerLevels(user.clone())), 400, "M_BAD_JSON"),
             (RoomError::Build(BuildError::Format(too_large)), 413, "M_TOO_LARGE"),
+            (RoomError::InviteBlocked(user.clone()), 403, "M_INVITE_BLOCKED"),
             (RoomError::BadContent("no".to_owned()), 400, "M_BAD_JSON"),
             (RoomError::AliasTaken(alias.clone()), 400, "M_ROOM_IN_USE"),
             (RoomError::BadAlias(alias), 400, "M_BAD_ALIAS"),

@@ -21,14 +21,16 @@ use crate::{
     rooms::{
         Aliases, ClientEvents, DelayedEvents, EventSender, EventTimes, Members, Memberships, Receipts,
         ReceivedEvents, Relations, Reports, Resident, RoomAdministration, RoomBlocks, RoomCreator,
-        RoomDeletions, RoomDirectory, RoomStates, RoomUpgrades, ServerNotices, Spaces, Timelines, Typing,
-        UserDirectory, Visibility,
+        RoomDeletions, RoomDirectory, RoomStates, RoomUpgrades, ServerNotices, Spaces, ThreadSubscriptions,
+        Timelines, Typing, UserDirectory, Visibility,
+        search::{EventSearch, SearchBacklog},
     },
     storage::Storage,
     sync::{AccountLooks, DeviceLists, Notifier, sliding::SlidingSync, v3::SyncV3},
     users::{
-        AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginTokens,
-        OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice, TurnServers, Uiaa,
+        AccountData, Accounts, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups, LoginSecret,
+        LoginTokens, OpenIdTokens, Presence, Profiles, Rendezvous, Sessions, SharedSecret, ToDevice,
+        TurnServers, Uiaa,
     },
 };
 
@@ -96,6 +98,8 @@ api_state! {
         uiaa: Uiaa,
         /// Registration with the shared secret, if the operator has set one.
         shared_secret: Option<SharedSecret>,
+        /// Logging users in for programs that know a secret.
+        login_secret: LoginSecret,
         /// Who is there.
         presence: Presence,
         /// Messages for devices.
@@ -147,6 +151,12 @@ api_state! {
         reports: Reports,
         /// Spaces, and summaries of rooms.
         spaces: Spaces,
+        /// Searching for events.
+        event_search: EventSearch,
+        /// Adds to the index for it what is older.
+        search_backlog: SearchBacklog,
+        /// Which threads users follow.
+        thread_subscriptions: ThreadSubscriptions,
         /// Who finds whom by name.
         user_directory: UserDirectory,
         /// Events as clients get them.

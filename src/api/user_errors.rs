@@ -42,14 +42,18 @@ impl From<UserError> for ApiError {
             UserError::Locked => (StatusCode::UNAUTHORIZED, ErrorKind::UserLocked),
             UserError::Suspended => (StatusCode::FORBIDDEN, ErrorKind::UserSuspended),
             UserError::Deactivated => (StatusCode::FORBIDDEN, ErrorKind::UserDeactivated),
-            UserError::UnknownUser(_) | UserError::UnknownDevice(_) | UserError::UnknownRoom => {
-                (StatusCode::NOT_FOUND, ErrorKind::NotFound)
-            }
+            UserError::UnknownUser(_)
+            | UserError::UnknownDevice(_)
+            | UserError::UnknownRoom
+            | UserError::NoBackup
+            | UserError::NoBackedUpKey
+            | UserError::NoDehydratedDevice => (StatusCode::NOT_FOUND, ErrorKind::NotFound),
             UserError::DeviceIdTooLong
             | UserError::InvalidProfileField
             | UserError::InvalidProfileValue(_)
             | UserError::KeysOfAnother
             | UserError::DeviceInUse(_)
+            | UserError::OtherBackup(_)
             | UserError::InvalidNonce => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::ProfileFieldNameTooLong => (StatusCode::BAD_REQUEST, ErrorKind::KeyTooLarge),
             UserError::ProfileTooLarge => (StatusCode::BAD_REQUEST, ErrorKind::ProfileTooLarge),
@@ -59,10 +63,6 @@ impl From<UserError> for ApiError {
                 (StatusCode::BAD_REQUEST, ErrorKind::BadJson)
             }
             UserError::OneTimeKeyExists(_) => (StatusCode::BAD_REQUEST, ErrorKind::Unknown),
-            UserError::NoBackup | UserError::NoBackedUpKey | UserError::NoDehydratedDevice => {
-                (StatusCode::NOT_FOUND, ErrorKind::NotFound)
-            }
-            UserError::OtherBackup(_) => (StatusCode::BAD_REQUEST, ErrorKind::InvalidParam),
             UserError::WrongBackupVersion(current) => {
                 let data = WrongRoomKeysVersionErrorData::new(current.to_string());
                 (StatusCode::FORBIDDEN, ErrorKind::WrongRoomKeysVersion(data))

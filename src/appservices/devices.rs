@@ -139,7 +139,7 @@ impl DeviceNews<'_> {
             if position > until {
                 break;
             }
-            let interested = self.interested_in(user, interest)?;
+            let interested = self.interested_in(user, interest, usize::MAX)?;
             let user: OwnedUserId = self.storage.user_id(user)?;
             for service in wanting.iter().filter(|service| interested.contains(service.place())) {
                 let item = QueuedForAppservice::DeviceList(user.to_string());
@@ -169,7 +169,7 @@ impl DeviceNews<'_> {
             return Ok(());
         };
         let is_join = event.membership().is_some_and(|membership| membership.as_str() == "join");
-        let sharing = self.interested_in(user, interest)?;
+        let sharing = self.interested_in(user, interest, usize::MAX)?;
         for place in told {
             let item = match (is_join, sharing.contains(place)) {
                 (true, _) => QueuedForAppservice::DeviceList(member.to_string()),
@@ -181,11 +181,12 @@ impl DeviceNews<'_> {
         Ok(())
     }
 
-    /// Those that a user belongs to, and that look after a room that the user is in now.
-    fn interested_in(
+    /// Those that a user belongs to, and that look after a room that the user is in now; of so many rooms.
+    pub(super) fn interested_in(
         self,
         user: ShortUserId,
         interest: &mut RoomInterest,
+        rooms_max: usize,
     ) -> Result<Interested, DeliveryError> {
         let mut interested = Interested::default();
         let user_id: OwnedUserId = self.storage.user_id(user)?;
@@ -193,7 +194,7 @@ impl DeviceNews<'_> {
             interested.add(service.place());
         }
         let rooms = self.storage.scan(&MEMBERSHIPS, &MEMBERSHIPS.prefix(&(user,)), Direction::Forward);
-        let rooms: Vec<_> = rooms.collect::<Result<_, StorageError>>()?;
+        let rooms: Vec<_> = rooms.take(rooms_max).collect::<Result<_, StorageError>>()?;
         for ((_, room), row) in rooms {
             if matches!(row.membership, Membership::Join | Membership::Invite) {
                 interested.join(interest.of_room(self.storage, self.registered, room)?);

@@ -30,5 +30,11 @@ pub const EPHEMERAL_QUEUED_MAX: u64 = 5_000;
 /// Rooms whose interested application services are remembered: some hundred bytes each.
 pub const ROOMS_REMEMBERED_MAX: usize = 10_000;
 
+/// Users whose presence changed that are waiting for the router.
+pub const PRESENCE_USERS_MAX: usize = 1_000;
+
+/// Rooms of a user that are looked at to find whom the user's presence concerns.
+pub const PRESENCE_ROOMS_EXAMINED_MAX: usize = 1_000;
+
 /// Rooms with typing news that are waiting for the router.
 pub const TYPING_ROOMS_MAX: usize = 1_000;

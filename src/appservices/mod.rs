@@ -16,6 +16,7 @@ mod devices;
 mod error;
 mod interest;
 pub mod limits;
+mod presence;
 mod queries;
 mod queue;
 mod router;

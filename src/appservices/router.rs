@@ -17,6 +17,7 @@ use super::{
     devices::DeviceNews,
     interest::{Interested, RoomInterest, member_of},
     limits,
+    presence::PresenceNews,
 };
 use crate::{
     rooms::{EventStore, Receipts, Typing},
@@ -28,6 +29,7 @@ use crate::{
     users::{
         Appservices,
         appservices::{Appservice, Registered},
+        presence::Presence,
     },
 };
 
@@ -40,6 +42,8 @@ pub struct RouterSources {
     pub events: EventStore,
     /// Who is typing.
     pub typing: Typing,
+    /// Who is there.
+    pub presence: Presence,
     /// The application services.
     pub appservices: Appservices,
     /// Where to.
@@ -52,6 +56,7 @@ pub struct AppserviceRouter {
     sources: RouterSources,
     state: Arc<Mutex<State>>,
     typing: Arc<Mutex<BTreeSet<ShortRoomId>>>,
+    presence: PresenceNews,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +98,8 @@ impl AppserviceRouter {
                 rooms.insert(room);
             }
         });
-        Self { sources, state: Arc::default(), typing }
+        let presence = PresenceNews::new(sources.presence.clone(), sources.appservices.clone());
+        Self { sources, state: Arc::default(), typing, presence }
     }
 
     /// The numbers of those registered now, by their places.
@@ -136,6 +142,15 @@ impl AppserviceRouter {
         }
         for room in typing {
             self.route_typing(&registered, &mut state.interest, room, &mut routed)?;
+        }
+        for (user, shown) in self.presence.take() {
+            let of_devices = DeviceNews { storage: &self.sources.storage, registered: &registered };
+            let interested =
+                of_devices.interested_in(user, &mut state.interest, limits::PRESENCE_ROOMS_EXAMINED_MAX)?;
+            for service in wanting_ephemeral(&registered, interested) {
+                let data = self.presence.event(&shown)?;
+                routed.entry(service.place()).or_default().push(Routed::Ephemeral(data));
+            }
         }
         let told = routed.keys().copied().collect();
         let unknown_users = self.unknown_users(&registered, &routed)?;
@@ -348,10 +363,10 @@ fn wanting_ephemeral(
     registered: &Registered,
     interested: Interested,
 ) -> impl Iterator<Item = &Arc<Appservice>> {
-    registered.all().iter().filter(move |service| {
-        let registration = &service.registration;
-        registration.url.is_some() && registration.receives_ephemeral && interested.contains(service.place())
-    })
+    registered
+        .all()
+        .iter()
+        .filter(move |service| service.registration.wants_ephemeral() && interested.contains(service.place()))
 }
 
 #[derive(serde::Serialize)]

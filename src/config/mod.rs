@@ -102,6 +102,10 @@ options! {
         /// is allowed or not (`/_synapse/admin/v1/register`, as Synapse's tools use it).
         registration_shared_secret: Option<Secret> = None, example "\"other-long-random-text\"";
 
+        /// A secret with which bridges may log any user in without a password, for double puppeting
+        /// (`com.devture.shared_secret_auth`). Bridges that can use a registration for that need none.
+        login_shared_secret: Option<Secret> = None, example "\"another-long-random-text\"";
+
         /// The least number of characters that a new password must have.
         password_min_length: u64 = 8, within (1, 512);
 
@@ -112,6 +116,11 @@ options! {
         /// Whether users find all users of this server in the directory of users; else those alone whom they
         /// share a room with or who are in a room that anybody may join or read.
         user_directory_shows_all: bool = false;
+
+        /// Whether threads notify those alone who follow them (MSC4306), and those who are mentioned. Leave it
+        /// off as long as some of your users have clients that can't follow threads: those would notify them of
+        /// none.
+        thread_subscriptions: bool = false;
 
         /// The folder with the registration files (`*.yaml`) of application services: bridges and bots. If it is
         /// not set: `registrations` beside the configuration file. Files that are added, changed or removed

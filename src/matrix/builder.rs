@@ -97,6 +97,8 @@ pub struct EventDraft {
     pub auth_events: Vec<EventReference>,
     /// The greatest depth among the previous events, plus one; `build` caps it at the version's limit.
     pub depth: u64,
+    /// For how many milliseconds the event is sticky (MSC4354).
+    pub sticky_ms: Option<u64>,
 }
 
 impl EventDraft {
@@ -149,6 +151,9 @@ impl EventDraft {
         object.insert_string("type", &self.event_type);
         if let Some(state_key) = &self.state_key {
             object.insert_string("state_key", state_key);
+        }
+        if let Some(duration) = self.sticky_ms {
+            object.insert("msc4354_sticky", format!("{{\"duration_ms\":{duration}}}"));
         }
         object.insert("origin_server_ts", self.origin_server_ts.to_string());
         object.insert("depth", self.depth.min(depth_max(rules)).to_string());

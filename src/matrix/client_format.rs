@@ -42,6 +42,9 @@ pub struct Unsigned<'a> {
     /// The redaction event, in client format, of an event that was redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redacted_because: Option<&'a RawValue>,
+    /// For how many milliseconds more the event is sticky.
+    #[serde(rename = "msc4354_sticky_duration_ttl_ms", skip_serializing_if = "Option::is_none")]
+    pub sticky_left_ms: Option<u64>,
     /// Bundled aggregations.
     #[serde(rename = "m.relations", skip_serializing_if = "Option::is_none")]
     pub relations: Option<&'a RawValue>,
@@ -58,6 +61,7 @@ impl Unsigned<'_> {
             && self.prev_sender.is_none()
             && self.replaces_state.is_none()
             && self.redacted_because.is_none()
+            && self.sticky_left_ms.is_none()
             && self.relations.is_none()
     }
 }
@@ -86,6 +90,11 @@ pub fn write_client_event(
         None => out.push_str(event.content_json()),
     }
     write_member("event_id", event.event_id().as_str(), out);
+    if let Some(duration) = event.sticky_ms() {
+        out.push_str(",\"msc4354_sticky\":{\"duration_ms\":");
+        out.push_str(&duration.to_string());
+        out.push('}');
+    }
     out.push_str(",\"origin_server_ts\":");
     out.push_str(&event.origin_server_ts().to_string());
     // Room versions before 11 have it here, and clients of that time look for it here in all.

@@ -81,9 +81,20 @@ pub struct Event {
     prev_events: Vec<OwnedEventId>,
     auth_events: Vec<OwnedEventId>,
     redacts: Option<OwnedEventId>,
+    sticky_ms: Option<u64>,
     json: Arc<str>,
     /// Where the content stands in `json`.
     content: Range<usize>,
+}
+
+/// For how long a `sticky` object makes its event sticky; one that is not valid does nothing.
+fn sticky_ms(sticky: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Sticky {
+        duration_ms: u64,
+    }
+    let Sticky { duration_ms } = serde_json::from_str(sticky.get()).ok()?;
+    (duration_ms <= super::limits::STICKY_MS_MAX).then_some(duration_ms)
 }
 
 impl Event {
@@ -191,6 +202,7 @@ impl Event {
             prev_events: references(wire.prev_events, rules)?,
             auth_events: references(wire.auth_events, rules)?,
             redacts,
+            sticky_ms: wire.sticky.and_then(sticky_ms),
             json: json.into(),
             content,
         })
@@ -284,6 +296,11 @@ impl Event {
         &self.auth_events
     }
 
+    /// For how many milliseconds, from its sending, the event is sticky (MSC4354); at most an hour.
+    pub fn sticky_ms(&self) -> Option<u64> {
+        self.sticky_ms
+    }
+
     /// What an `m.room.redaction` event redacts, from wherever the room version puts it; `None` for
     /// every other type, and for a redaction without a valid event ID there.
     pub fn redacts(&self) -> Option<&EventId> {
@@ -370,6 +387,8 @@ struct Wire<'a> {
     content: &'a RawValue,
     #[serde(borrow, default)]
     redacts: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "msc4354_sticky")]
+    sticky: Option<&'a RawValue>,
     // Required by the format; their meaning is the signature check's.
     #[serde(rename = "hashes")]
     _hashes: serde::de::IgnoredAny,

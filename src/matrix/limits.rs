@@ -41,3 +41,6 @@ pub const THIRD_PARTY_INVITE_SIGNATURES_MAX: usize = 16;
 /// Signatures of one server on one event that are looked at; a server signs with one key, or with two
 /// while it changes keys.
 pub const SIGNATURES_PER_SERVER_MAX: usize = 16;
+
+/// The longest time for which an event may be sticky, in milliseconds (MSC4354): an hour.
+pub const STICKY_MS_MAX: u64 = 3_600_000;

@@ -10,6 +10,7 @@ pub mod builder;
 pub mod canonical_json;
 pub mod client_format;
 pub mod event;
+pub mod glob;
 pub mod hashes;
 pub mod ids;
 pub mod limits;

@@ -81,6 +81,7 @@ impl TestRoom {
         content: Value,
     ) -> EventDraft {
         let mut draft = EventDraft {
+            sticky_ms: None,
             room_id: self.room_id.clone(),
             sender: <&UserId>::try_from(sender).unwrap().to_owned(),
             event_type: event_type.to_owned(),

@@ -6,7 +6,7 @@
 use std::ops::RangeBounds;
 
 use ruma::{
-    UserId,
+    EventId, OwnedEventId, UserId,
     push::{Action, AnyPushRuleRef, PushCondition, Ruleset, ScalarJsonValue},
 };
 use serde_json::Value;
@@ -27,6 +27,9 @@ pub trait RoomFacts {
 
     /// How many members are joined.
     fn member_count(&self) -> Result<u64, Self::Error>;
+
+    /// Whether the user follows the thread of a root.
+    fn is_subscribed(&self, root: &EventId) -> Result<bool, Self::Error>;
 
     /// Who may notify everybody; `None` for nobody.
     fn power_levels(&self) -> Result<Option<RoomPowerLevels>, Self::Error>;
@@ -120,6 +123,14 @@ impl<'e> Subject<'e> {
         if path == "content.body" { glob.matches_words(text) } else { glob.matches_whole(text) }
     }
 
+    /// The root of the thread that the event is sent to.
+    fn thread(&self) -> Option<OwnedEventId> {
+        let relation = self.content.get("m.relates_to")?;
+        let is_thread = !self.event.is_state() && relation.get("rel_type")? == "m.thread";
+        let root = relation.get("event_id").filter(|_| is_thread)?.as_str()?;
+        OwnedEventId::try_from(root).ok()
+    }
+
     /// Events with `m.mentions` say themselves whom they mention, so that the older rules don't guess.
     fn has_mentions(&self) -> bool {
         self.content.get("m.mentions").is_some()
@@ -143,7 +154,9 @@ fn applies<F: RoomFacts>(
         return Ok(false);
     }
     match rule {
-        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
+        AnyPushRuleRef::Override(rule)
+        | AnyPushRuleRef::PostContent(rule)
+        | AnyPushRuleRef::Underride(rule) => {
             for condition in &rule.conditions {
                 if !holds(condition, subject, facts)? {
                     return Ok(false);
@@ -183,6 +196,10 @@ fn holds<F: RoomFacts>(
         PushCondition::SenderNotificationPermission(it) => {
             facts.power_levels()?.is_some_and(|levels| may_notify(&levels, subject.event, it.key.as_str()))
         }
+        PushCondition::ThreadSubscription(it) => match subject.thread() {
+            Some(root) => facts.is_subscribed(&root)? == it.subscribed,
+            None => false,
+        },
         // "Unrecognised conditions MUST NOT match any events".
         _ => false,
     })

@@ -65,12 +65,33 @@ impl RoomFacts for World {
         Ok(3)
     }
 
+    fn is_subscribed(&self, root: &EventId) -> Result<bool, Infallible> {
+        Ok(root == "$followed")
+    }
+
     fn power_levels(&self) -> Result<Option<RoomPowerLevels>, Infallible> {
         let state = |event_type| self.rooms.state(&self.room, event_type, "").unwrap();
         let rules = self.rooms.index.rules(self.rooms.short(&self.room)).unwrap();
         let (create, levels) = (state("m.room.create"), state("m.room.power_levels"));
         Ok(Some(RoomPowerLevels::of_events(&create, Some(&levels), &rules.authorization)))
     }
+}
+
+#[test]
+fn threads_notify_those_who_follow_them() {
+    let world = world();
+    let rules = Ruleset::server_default(&world.bob);
+    let in_thread = |root: &str, mentioned: bool| {
+        let mut json = json!({"msgtype": "m.text", "body": "x",
+            "m.relates_to": {"rel_type": "m.thread", "event_id": root}});
+        if mentioned {
+            json["m.mentions"] = json!({"user_ids": [world.bob]});
+        }
+        world.outcome(&rules, &world.event(&world.alice, json))
+    };
+    assert_eq!(in_thread("$followed", false), (true, false));
+    assert_eq!(in_thread("$other", false), (false, false));
+    assert_eq!(in_thread("$other", true), (true, true));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! not walk a room's members. [`PushRules`] keeps each user's rules, [`UnreadCounts`] what the user has not
 //! read, [`Pushers`] where notifications go, and [`PushDelivery`] sends them.
 
+mod default_rules;
 mod delivery;
 mod error;
 pub mod evaluate;

@@ -111,7 +111,10 @@ impl Notifications {
         let mut page = NotificationPage { notifications: Vec::new(), next: None };
         let mut evaluated = 0;
         while let Some((position, room)) = heap.pop() {
-            if page.notifications.len() >= limit || evaluated >= limits::NOTIFICATIONS_EVALUATED_MAX {
+            let is_over =
+                page.notifications.len() >= limit || evaluated >= limits::NOTIFICATIONS_EVALUATED_MAX;
+            // Of a room that was not looked at the position is a bound, and a page from there might be this one again.
+            if is_over && places.contains_key(&room) {
                 page.next = Some(StreamPosition(position.0.saturating_add(1)));
                 break;
             }

@@ -14,7 +14,7 @@ use ruma::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{PushError, glob::Glob, limits};
+use super::{PushError, default_rules::default_rules, glob::Glob, limits};
 use crate::{
     storage::{Read, ShortUserId, Storage, StorageError},
     users::AccountData,
@@ -27,6 +27,7 @@ const PUSH_RULES: &str = "m.push_rules";
 #[derive(Clone)]
 pub struct PushRules {
     storage: Storage,
+    follows_threads: bool,
     cache: Arc<RulesCache>,
 }
 
@@ -52,7 +53,14 @@ impl PushRules {
     /// The service.
     pub fn new(storage: Storage) -> Self {
         let rulesets = Cache::new(limits::RULESETS_CACHED_MAX);
-        Self { storage, cache: Arc::new(RulesCache { rulesets, changes: AtomicU64::new(0) }) }
+        let cache = Arc::new(RulesCache { rulesets, changes: AtomicU64::new(0) });
+        Self { storage, follows_threads: false, cache }
+    }
+
+    /// With the rules by which threads notify those who follow them, and nobody else (MSC4306).
+    #[must_use]
+    pub fn following_threads(self, follows_threads: bool) -> Self {
+        Self { follows_threads, ..self }
     }
 
     /// A user's rules, in force now.
@@ -61,7 +69,7 @@ impl PushRules {
             return Ok(rules);
         }
         let changes = self.cache.changes.load(Ordering::Acquire);
-        let rules = Arc::new(read(&self.storage, user, user_id)?);
+        let rules = Arc::new(self.read(&self.storage, user, user_id)?);
         self.cache.rulesets.insert(user, rules.clone());
         if self.cache.changes.load(Ordering::Acquire) != changes {
             self.cache.rulesets.remove(&user);
@@ -84,7 +92,9 @@ impl PushRules {
 
     /// The content of `m.push_rules` for a user who has changed nothing.
     pub fn default_content(&self, user_id: &UserId) -> Result<Box<RawValue>, serde_json::Error> {
-        serde_json::value::to_raw_value(&PushRulesContent { global: Ruleset::server_default(user_id) })
+        serde_json::value::to_raw_value(&PushRulesContent {
+            global: default_rules(user_id, self.follows_threads),
+        })
     }
 
     /// Adds a rule, or changes the one with its kind and id, and moves it next to another one if asked to.
@@ -146,7 +156,7 @@ impl PushRules {
         change: impl FnOnce(&mut Ruleset) -> Result<(), PushError>,
     ) -> Result<(), PushError> {
         self.storage.write(|tx| {
-            let mut rules = read(tx, user, user_id)?;
+            let mut rules = self.read(tx, user, user_id)?;
             change(&mut rules)?;
             let content = PushRulesContent { global: rules };
             let json = serde_json::value::to_raw_value(&content)?;
@@ -161,20 +171,20 @@ impl PushRules {
         self.cache.rulesets.remove(&user);
         Ok(())
     }
-}
 
-/// The stored rules brought up to the server's present defaults.
-fn read(reader: &impl Read, user: ShortUserId, user_id: &UserId) -> Result<Ruleset, StorageError> {
-    let defaults = Ruleset::server_default(user_id);
-    let Some(content) = AccountData::read(reader, user, None, PUSH_RULES)? else { return Ok(defaults) };
-    match serde_json::from_str::<PushRulesContent>(content.get()) {
-        Ok(PushRulesContent { global: mut rules }) => {
-            rules.update_with_server_default(defaults);
-            Ok(rules)
-        }
-        Err(e) => {
-            tracing::error!("the push rules of {user_id} can't be read, the defaults are used: {e}");
-            Ok(defaults)
+    /// The stored rules brought up to the server's present defaults.
+    fn read(&self, reader: &impl Read, user: ShortUserId, user_id: &UserId) -> Result<Ruleset, StorageError> {
+        let defaults = default_rules(user_id, self.follows_threads);
+        let Some(content) = AccountData::read(reader, user, None, PUSH_RULES)? else { return Ok(defaults) };
+        match serde_json::from_str::<PushRulesContent>(content.get()) {
+            Ok(PushRulesContent { global: mut rules }) => {
+                rules.update_with_server_default(defaults);
+                Ok(rules)
+            }
+            Err(e) => {
+                tracing::error!("the push rules of {user_id} can't be read, the defaults are used: {e}");
+                Ok(defaults)
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use quick_cache::{Weighter, sync::Cache};
 use ruma::{
-    OwnedUserId,
+    EventId, OwnedUserId,
     push::{Action, Ruleset},
 };
 
@@ -26,9 +26,10 @@ use super::{
     limits,
 };
 use crate::{
-    matrix::power_levels::RoomPowerLevels,
+    matrix::{event::Event, power_levels::RoomPowerLevels},
     rooms::{
-        EventStore, Receipts, RoomError, RoomIndex, RoomStates, StoredEvent, Timelines, Viewer, thread_root,
+        EventStore, Receipts, RoomError, RoomIndex, RoomStates, StoredEvent, ThreadSubscriptions, Timelines,
+        Viewer, thread_root,
     },
     storage::{
         Direction, Read, ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, Storage, StorageError,
@@ -36,7 +37,7 @@ use crate::{
         records::{Membership, UnreadEvent, UnreadRow},
         tables::{TIMELINE, UNREAD},
     },
-    users::ignored_users,
+    users::{InviteFilter, ignored_users},
 };
 
 /// How many unread events notify.
@@ -263,11 +264,23 @@ impl UnreadCounts {
         stored: &StoredEvent,
     ) -> Result<Option<Vec<Action>>, RoomError> {
         let is_own = stored.meta.sender == viewer.user;
-        if is_own || stored.meta.redacted_by.is_some() || reader.ignored.contains(stored.event.sender()) {
+        let is_silent = stored.meta.redacted_by.is_some() || reader.ignored.contains(stored.event.sender());
+        if is_own || is_silent || self.is_unwanted_invite(viewer, &stored.event)? {
             return Ok(None);
         }
         let rule = matching_rule(&reader.rules, &viewer.user_id, &stored.event, &reader.facts)?;
         Ok(rule.filter(|rule| rule.triggers_notification()).map(|rule| rule.actions().to_vec()))
+    }
+
+    /// Whether an event invites the user, who does not take invites of its sender.
+    fn is_unwanted_invite(&self, viewer: &Viewer, event: &Event) -> Result<bool, RoomError> {
+        if !event.is_state_of("m.room.member", viewer.user_id.as_str())
+            || event.membership().as_deref() != Some("invite")
+        {
+            return Ok(false);
+        }
+        let filter = InviteFilter::of(&self.storage, viewer.user, &viewer.user_id)?;
+        Ok(!filter.shows(event.sender()))
     }
 
     fn count_event(
@@ -385,6 +398,10 @@ impl RoomFacts for StoredFacts<'_> {
 
     fn member_count(&self) -> Result<u64, RoomError> {
         Ok(self.counts.index.member_counts(self.room)?.0)
+    }
+
+    fn is_subscribed(&self, root: &EventId) -> Result<bool, RoomError> {
+        Ok(ThreadSubscriptions::is_subscribed(&self.counts.storage, self.user, root)?)
     }
 
     fn power_levels(&self) -> Result<Option<RoomPowerLevels>, RoomError> {

@@ -111,6 +111,11 @@ impl ClientEvents {
         Self { bundles: Bundles::new(storage.clone()), storage, states, clock }
     }
 
+    /// Now, in milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// One event for the viewer of `view`.
     pub fn write<T>(
         &self,
@@ -144,6 +149,7 @@ impl ClientEvents {
             replaces_state: parts.replaced.as_ref().map(|replaced| &*replaced.event_id),
             redacted_because: parts.redacted_because.as_deref(),
             relations: parts.relations.as_deref(),
+            sticky_left_ms: self.sticky_left_ms(event.event()),
         };
         client_event(event.event(), form.format, &unsigned)
             .map(Raw::from_json)
@@ -173,6 +179,13 @@ impl ClientEvents {
     fn age(&self, event: &Event) -> i64 {
         let [now, sent] = [self.clock.now_ms(), event.origin_server_ts()].map(i64::try_from);
         now.unwrap_or(i64::MAX).saturating_sub(sent.unwrap_or(i64::MAX))
+    }
+
+    /// A time to come is none from which to count: then the event is sticky from now on.
+    fn sticky_left_ms(&self, event: &Event) -> Option<u64> {
+        let now = self.clock.now_ms();
+        let end = event.origin_server_ts().min(now).saturating_add(event.sticky_ms()?);
+        end.checked_sub(now).filter(|left| *left > 0)
     }
 
     /// The transaction id, told only to the device that sent the event, and the id under which it was scheduled,

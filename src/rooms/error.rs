@@ -65,6 +65,9 @@ pub enum RoomError {
     /// The authorisation rules refuse an event.
     #[error("{0}")]
     Refused(AuthRefusal),
+    /// The user does not want to be invited by the sender, or by anybody.
+    #[error("{0} does not take invites from you")]
+    InviteBlocked(OwnedUserId),
     /// Something that the authorisation rules leave to the server is not allowed.
     #[error("{0}")]
     Forbidden(String),

@@ -6,20 +6,54 @@ use ruma::{
     RoomId,
     api::client::filter::{LazyLoadOptions, RoomEventFilter, UrlFilter},
 };
+use serde::Deserialize;
 
-use crate::matrix::event::Event;
+use super::relations::Relation;
+use crate::matrix::{
+    event::Event,
+    glob::{self, Wildcards},
+};
 
 /// A `RoomEventFilter`, ready to be asked.
 #[derive(Debug, Clone, Default)]
-pub struct EventFilter(RoomEventFilter);
+pub struct EventFilter(RoomEventFilter, RelationFilter);
+
+/// Which relations events may have (MSC3874). Events without one pass unless some kinds are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct RelationFilter {
+    /// Only events with a relation of these kinds.
+    #[serde(rename = "org.matrix.msc3874.rel_types")]
+    pub rel_types: Option<Vec<String>>,
+    /// No events with a relation of these kinds.
+    #[serde(rename = "org.matrix.msc3874.not_rel_types", default)]
+    pub not_rel_types: Vec<String>,
+}
+
+impl RelationFilter {
+    fn allows(&self, event: &Event) -> bool {
+        if self.rel_types.is_none() && self.not_rel_types.is_empty() {
+            return true;
+        }
+        let relation = Relation::of(event);
+        let is_one_of =
+            |kinds: &[String]| relation.as_ref().is_some_and(|relation| kinds.contains(&relation.rel_type));
+        self.rel_types.as_deref().is_none_or(is_one_of) && !is_one_of(&self.not_rel_types)
+    }
+}
 
 impl From<RoomEventFilter> for EventFilter {
     fn from(filter: RoomEventFilter) -> Self {
-        Self(filter)
+        Self(filter, RelationFilter::default())
     }
 }
 
 impl EventFilter {
+    /// The filter, of which only events with such relations pass.
+    #[must_use]
+    pub fn with_relations(self, relations: RelationFilter) -> Self {
+        Self(self.0, relations)
+    }
+
     /// The most events that the filter wants, if it says.
     pub fn limit(&self) -> Option<usize> {
         self.0.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
@@ -36,6 +70,16 @@ impl EventFilter {
             && !self.0.not_rooms.iter().any(|room| room == room_id)
     }
 
+    /// The rooms whose events alone may pass, if the filter names some.
+    pub fn rooms(&self) -> Option<&[ruma::OwnedRoomId]> {
+        self.0.rooms.as_deref()
+    }
+
+    /// True when the filter rules a room out by name.
+    pub fn excludes_room(&self, room_id: &RoomId) -> bool {
+        self.0.not_rooms.iter().any(|room| room == room_id)
+    }
+
     /// True when the event passes; its room is not looked at.
     pub fn allows(&self, event: &Event) -> bool {
         let RoomEventFilter { types, not_types, senders, not_senders, url_filter, .. } = &self.0;
@@ -47,6 +91,7 @@ impl EventFilter {
                 let has_url = event.content_field::<serde::de::IgnoredAny>("url").is_some();
                 has_url == matches!(wanted, UrlFilter::EventsWithUrl)
             })
+            && self.1.allows(event)
     }
 }
 
@@ -56,48 +101,13 @@ pub fn allows_type(types: Option<&[String]>, not_types: &[String], event_type: &
         && !not_types.iter().any(|pattern| matches_pattern(pattern, event_type))
 }
 
-/// Matches without backtracking further than the last `*`, so a pattern of many stars stays quadratic.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where the last star stands, and where the text that it does not take begins.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(&byte) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&wanted) if wanted == byte => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((star_at, rest)) = star else { return false };
-                star = Some((star_at, rest + 1));
-                p = star_at + 1;
-                t = rest + 1;
-            }
-        }
-    }
-    pattern.iter().skip(p).all(|&byte| byte == b'*')
+    glob::matches(pattern, text, Wildcards::Star)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{allows_type, matches_pattern};
-
-    #[test]
-    fn stars_stand_for_any_characters() {
-        assert!(matches_pattern("m.room.*", "m.room.message"));
-        assert!(matches_pattern("*", ""));
-        assert!(matches_pattern("m.*.mess*e", "m.room.message"));
-        assert!(matches_pattern("*a*b", "aab"));
-        assert!(!matches_pattern("m.room.*", "m.roommessage"));
-        assert!(!matches_pattern("m.room", "m.room.message"));
-        assert!(!matches_pattern("", "m"));
-        assert!(!matches_pattern("a*", ""));
-    }
+    use super::allows_type;
 
     #[test]
     fn excluded_types_win() {

@@ -262,3 +262,83 @@ pub const DELETION_WAIT_STEP: std::time::Duration = std::time::Duration::from_mi
 
 /// Events of a room whose length stands for that of all, when its size is estimated.
 pub const EVENTS_SAMPLED: usize = 100;
+
+/// Terms by which one event is found: a long message has some hundred words that differ, and each is a row.
+pub const SEARCH_TERMS_PER_EVENT_MAX: usize = 400;
+
+/// The longest term that is told apart, in bytes: words of that length are rare, hashes and keys are not searched.
+pub const SEARCH_TERM_BYTES_MAX: usize = 48;
+
+/// Words of a search that are looked at.
+pub const SEARCH_QUERY_WORDS_MAX: usize = 16;
+
+/// Terms and beginnings of terms that a search looks up in each room; what is beyond is compared with the events.
+pub const SEARCH_LOOKUPS_MAX: usize = 24;
+
+/// Terms of a room that one beginning stands for, in the order of the alphabet: the word itself comes first.
+pub const SEARCH_PREFIX_TERMS_MAX: usize = 32;
+
+/// Up to how many terms of a beginning the index is asked whether an event has one; beyond, reading the event is
+/// cheaper.
+pub const SEARCH_TERMS_ASKED_MAX: usize = 4;
+
+/// Rows of a term that are counted in a room to find the rarest word: what has more is common.
+pub const SEARCH_RARITY_ROWS: usize = 16;
+
+/// Rows of a term that are read of a room first; each time after twice as many, up to [`SEARCH_BATCH_ROWS`]. Who
+/// searches thousands of rooms is shown the newest of few.
+pub const SEARCH_FIRST_BATCH_ROWS: usize = 4;
+
+/// Rows of a term that are read at once.
+pub const SEARCH_BATCH_ROWS: usize = 64;
+
+/// Rows of the index that one search reads; about 100 ms on a small machine.
+pub const SEARCH_ROWS_READ_MAX: usize = 20_000;
+
+/// Events that one search compares with what is searched, fitting or not; about 200 ms on a small machine.
+pub const SEARCH_EVENTS_READ_MAX: usize = 5_000;
+
+/// Up to where results are counted, beyond those that are shown.
+pub const SEARCH_COUNTED_MAX: usize = 500;
+
+/// Fitting events, the newest, of which the best are shown first.
+pub const SEARCH_RANKED_MAX: usize = 1_000;
+
+/// Results that pages of one search come to; whoever has seen so many looks for something else.
+pub const SEARCH_PAGED_MAX: usize = 4_000;
+
+/// Results in one page when the client asks for no number.
+pub const SEARCH_RESULTS_DEFAULT: usize = 10;
+
+/// Results in one page: each may come with its surroundings.
+pub const SEARCH_RESULTS_MAX: usize = 100;
+
+/// Events before, and events after, a result that are shown with it.
+pub const SEARCH_CONTEXT_MAX: usize = 20;
+
+/// Words that a page names for clients to mark.
+pub const SEARCH_HIGHLIGHTS_MAX: usize = 50;
+
+/// Rooms that one search looks into: some point reads each.
+pub const SEARCH_ROOMS_MAX: usize = 10_000;
+
+/// Rooms before a room that is searched, each of which was replaced by the next, that are searched with it.
+pub const SEARCH_PREDECESSORS_MAX: usize = 10;
+
+/// Old events that are added to the index in one transaction: some milliseconds.
+pub const SEARCH_BACKLOG_EVENTS: usize = 100;
+
+/// How long requests have the store for themselves between two such transactions.
+pub const SEARCH_BACKLOG_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Members of a room whose whole state is told with results; of larger rooms only those who sent the results are.
+pub const SEARCH_MEMBERS_MAX: usize = 5_000;
+
+/// Changes of threads that a user follows in one page, as MSC4308 has it by default.
+pub const SUBSCRIPTIONS_PAGE_MAX: usize = 100;
+
+/// Sticky events of one room that one answer tells: a call of some hundred people.
+pub const STICKY_TOLD_MAX: usize = 1_000;
+
+/// Rows of sticky events whose time is over that go when another comes.
+pub const STICKY_REMOVED_AT_ONCE: usize = 50;

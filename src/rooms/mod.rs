@@ -35,6 +35,7 @@ mod relations;
 mod reports;
 pub mod resident;
 pub mod resolution;
+pub mod search;
 pub mod sending;
 mod server_acl;
 mod servers;
@@ -42,6 +43,8 @@ mod signing_keys;
 pub mod spaces;
 mod state_history;
 mod states;
+mod sticky;
+mod thread_subscriptions;
 mod threads;
 mod timeline;
 mod tokens;
@@ -77,7 +80,7 @@ pub use delayed::{DelayId, DelayedError, DelayedEvents};
 pub use deletion::RoomDeletions;
 pub use directory::{DirectoryError, DirectoryPage, DirectoryToken, RoomDirectory};
 pub use error::RoomError;
-pub use event_filter::{EventFilter, allows_type};
+pub use event_filter::{EventFilter, RelationFilter, allows_type};
 pub use event_times::EventTimes;
 pub use events::{EventStore, StoredEvent};
 pub use index::RoomIndex;
@@ -103,7 +106,11 @@ pub use spaces::{
 };
 pub use state_history::StateHistory;
 pub use states::{RoomStates, StateDifference};
-pub use threads::{is_in_thread, thread_root};
+pub use sticky::sticky_events;
+pub use thread_subscriptions::{
+    SubscriptionChange, SubscriptionChanges, SubscriptionError, ThreadSubscriptions,
+};
+pub use threads::{is_sent_to_thread, thread_root};
 pub use timeline::{Context, Page, PageRequest, Timelines};
 pub use tokens::{PaginationToken, SlidingToken, SyncToken};
 pub use typing::Typing;

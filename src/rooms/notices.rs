@@ -71,7 +71,7 @@ impl ServerNotices {
         let server_user = self.server_user()?;
         let room_id = self.room(&server_user, to)?;
         if let Some(state_key) = state_key {
-            let event = StateEvent { event_type, state_key, content, at_ms: None };
+            let event = StateEvent { event_type, state_key, content, at_ms: None, sticky_ms: None };
             return sources.sender.put_state(&room_id, &server_user, event);
         }
         let unknown = || RoomError::Forbidden("The user is not known".to_owned());
@@ -84,7 +84,7 @@ impl ServerNotices {
                 None => crate::users::secrets::random_secret().map_err(|_| RoomError::NoRandomness)?,
             },
         };
-        let message = Message { event_type, content, at_ms: None };
+        let message = Message { event_type, content, at_ms: None, sticky_ms: None };
         sources.sender.send(&room_id, &server_user, message, &transaction)
     }
 

@@ -275,7 +275,9 @@ impl Receipts {
         let fits = match thread {
             ReceiptThread::Unthreaded => true,
             ReceiptThread::Main => threads::thread_root(&self.events, event.stored())?.is_none(),
-            ReceiptThread::Thread(root) => threads::is_in_thread(&self.events, event.stored(), root)?,
+            ReceiptThread::Thread(root) => {
+                threads::may_be_read_in_thread(&self.events, event.stored(), root)?
+            }
             other => {
                 return Err(ReceiptError::InvalidThread(other.as_str().unwrap_or_default().to_owned()));
             }

@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use super::{EventStore, RoomError, RoomIndex, RoomStates, limits};
 use crate::{
-    matrix::event::Event,
+    matrix::{
+        event::Event,
+        glob::{self, Wildcards},
+    },
     storage::{ShortEventId, ShortRoomId},
 };
 
@@ -48,7 +51,8 @@ impl Patterns {
     }
 
     fn matches(&self, name: &str) -> bool {
-        self.names.contains(name) || self.globs.iter().any(|glob| glob_matches(glob, name))
+        self.names.contains(name)
+            || self.globs.iter().any(|glob| glob::matches(glob, name, Wildcards::StarAndOne))
     }
 }
 
@@ -71,34 +75,6 @@ impl ServerAcl {
         }
         !self.deny.matches(&name) && self.allow.matches(&name)
     }
-}
-
-/// Whether the whole text matches a pattern of `*` (any characters) and `?` (one character). Costs at most the
-/// product of both lengths, which the sizes of an event and of a server name bound.
-fn glob_matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at_pattern, mut at_text) = (0, 0);
-    // Where the last star stands, and how much of the text it has taken.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = text.get(at_text) {
-        match pattern.get(at_pattern) {
-            Some(b'*') => {
-                star = Some((at_pattern, at_text));
-                at_pattern += 1;
-            }
-            Some(wanted) if *wanted == b'?' || wanted == byte => {
-                at_pattern += 1;
-                at_text += 1;
-            }
-            _ => {
-                let Some((star_at, taken)) = star else { return false };
-                star = Some((star_at, taken + 1));
-                at_pattern = star_at + 1;
-                at_text = taken + 1;
-            }
-        }
-    }
-    pattern.get(at_pattern..).unwrap_or_default().iter().all(|byte| *byte == b'*')
 }
 
 /// A compiled list with the event it was made of: a redaction leaves the same event with another text.
@@ -219,7 +195,7 @@ mod tests {
         fn globs_match_as_their_regular_expressions(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
             let expression = format!("^{}$", pattern.replace('*', ".*").replace('?', "."));
             let expected = regex::Regex::new(&expression).unwrap().is_match(&text);
-            prop_assert_eq!(glob_matches(&pattern, &text), expected);
+            prop_assert_eq!(glob::matches(&pattern, &text, Wildcards::StarAndOne), expected);
         }
     }
 }

@@ -109,6 +109,19 @@ impl RoomStates {
         self.range(root, ShortStateKeyId::FIRST_MEMBER.0..)
     }
 
+    /// The member events of a state, of which at most `most` are read.
+    pub fn first_members(
+        &self,
+        root: StateRoot,
+        most: usize,
+    ) -> Result<Vec<(ShortStateKeyId, ShortEventId)>, RoomError> {
+        let tree = self.tree(&self.storage);
+        let members = tree.range(root, ShortStateKeyId::FIRST_MEMBER.0..).take(most);
+        members
+            .map(|entry| Ok(entry.map(|(key, event)| (ShortStateKeyId(key), ShortEventId(event)))?))
+            .collect()
+    }
+
     fn range(
         &self,
         root: StateRoot,

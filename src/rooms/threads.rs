@@ -30,9 +30,38 @@ pub fn thread_root(events: &EventStore, event: &StoredEvent) -> Result<Option<Ow
     Ok(None)
 }
 
-/// True when a receipt for `event` may be given in the thread `root`: the event is in it, or is its root.
-pub fn is_in_thread(events: &EventStore, event: &StoredEvent, root: &EventId) -> Result<bool, RoomError> {
-    Ok(event.event.event_id() == root || thread_root(events, event)?.is_some_and(|found| found == root))
+/// True when a receipt for `event` may be given in the thread `root`: the event is in it, is its root, or relates to
+/// its root in another way. Those last are shown in the main timeline, and clients that list them beside the thread
+/// read up to them there.
+pub fn may_be_read_in_thread(
+    events: &EventStore,
+    event: &StoredEvent,
+    root: &EventId,
+) -> Result<bool, RoomError> {
+    let mut at = event.clone();
+    for _ in 0..=limits::THREAD_HOPS_MAX {
+        if at.event.event_id() == root {
+            return Ok(true);
+        }
+        let Some((_, target)) = relation_of(&at) else { return Ok(false) };
+        if target == root {
+            return Ok(true);
+        }
+        match events.by_id(&target)? {
+            Some(parent) if parent.meta.room == event.meta.room => at = parent,
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// True when `event` has been sent to the thread `root`.
+pub fn is_sent_to_thread(
+    events: &EventStore,
+    event: &StoredEvent,
+    root: &EventId,
+) -> Result<bool, RoomError> {
+    Ok(thread_root(events, event)?.is_some_and(|found| found == root))
 }
 
 /// Whether the relation makes a thread, and its target.

@@ -65,6 +65,19 @@ pub struct Context {
     pub state: Vec<VisibleEvent>,
 }
 
+/// The events around one.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Those before it, newest first.
+    pub before: Vec<VisibleEvent>,
+    /// Those after it, oldest first.
+    pub after: Vec<VisibleEvent>,
+    /// From here on backward.
+    pub start: PaginationToken,
+    /// From here on forward.
+    pub end: PaginationToken,
+}
+
 /// Reads timelines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Timelines {
@@ -129,6 +142,36 @@ impl Timelines {
         let [start, end] = [start, end].map(PaginationToken::Before);
         let ends_early = before.exhausted && before.events.len() < limit / 2;
         Ok(Context { before: before.events, after: after.events, event, start, end, ends_early, state })
+    }
+
+    /// Up to `before` and `after` events around one that the viewer sees, of any kind; without state.
+    pub fn surroundings(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+        (before, after): (usize, usize),
+    ) -> Result<Surroundings, ReadError> {
+        let key = event.meta().timeline.ok_or(ReadError::NotFound("Event"))?;
+        let next = TimelineKey(key.0.saturating_add(1));
+        let (older, newer) = ((TimelineKey(i64::MIN), key), (next, view.timeline_end()?));
+        let all = EventFilter::default();
+        let mut around = Surroundings {
+            before: Vec::new(),
+            after: Vec::new(),
+            start: PaginationToken::Before(key),
+            end: PaginationToken::Before(next),
+        };
+        if before > 0 {
+            let scanned = self.scan(view, older, Order::Backward, before, &all)?;
+            around.start = PaginationToken::Before(scanned.reached);
+            around.before = scanned.events;
+        }
+        if after > 0 && newer.0 < newer.1 {
+            let scanned = self.scan(view, newer, Order::Forward, after, &all)?;
+            around.end = PaginationToken::Before(scanned.reached);
+            around.after = scanned.events;
+        }
+        Ok(around)
     }
 
     /// A single event. [`ReadError::NotFound`] when there is none in this room that the viewer may see.

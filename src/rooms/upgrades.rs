@@ -226,7 +226,11 @@ impl RoomUpgrades {
         content: CanonicalJsonObject,
     ) -> Result<OwnedEventId, RoomError> {
         let (event_type, state_key) = (event_type.to_owned(), String::new());
-        self.sender.put_state(room, user, StateEvent { event_type, state_key, content, at_ms: None })
+        self.sender.put_state(
+            room,
+            user,
+            StateEvent { event_type, state_key, content, at_ms: None, sticky_ms: None },
+        )
     }
 
     /// Points the old room's members to the successor, and lets them say no more there.

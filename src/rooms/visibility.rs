@@ -277,6 +277,15 @@ impl RoomView<'_> {
         }
     }
 
+    /// A sticky event, which everybody in the room sees: history visibility has no say (MSC4354).
+    pub fn sticky_event(&self, short: ShortEventId) -> Result<Option<VisibleEvent>, RoomError> {
+        let Some(stored) = self.visibility.events.get(short)? else { return Ok(None) };
+        let is_sticky = stored.event.sticky_ms().is_some() && stored.meta.redacted_by.is_none();
+        let is_here = stored.meta.room == self.room && stored.meta.status == EventStatus::Accepted;
+        let is_seen = self.is_joined() && is_sticky && is_here;
+        Ok(is_seen.then_some(VisibleEvent { stored, membership: None }))
+    }
+
     /// The viewer's own current member event: it is always told to the user whom it concerns, be it the
     /// refusal of an invite or a ban from a room never joined.
     pub fn own_member_event(&self) -> Result<Option<VisibleEvent>, RoomError> {

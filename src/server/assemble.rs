@@ -5,7 +5,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::registrations::Registrations;
-use crate::{api::ApiState, media::MediaCleanup, net::Shutdown, users::user_directory};
+use crate::{
+    api::ApiState,
+    media::MediaCleanup,
+    net::Shutdown,
+    rooms::{limits, search::SearchBacklog},
+    storage::ShortRoomId,
+    users::user_directory,
+};
 
 /// How often what was learnt of devices in passing (when they were last seen) is written down.
 const LAST_SEEN_WRITE_INTERVAL: Duration = Duration::from_secs(300);
@@ -28,6 +35,7 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     tasks.spawn(MediaCleanup::new(state.media.media.clone()).run());
     tasks.spawn(state.federation.outgoing_queues.clone().run(shutdown.clone()));
     tasks.spawn(state.federation.profile_refresh.clone().run(shutdown.clone()));
+    tasks.spawn(index_old_events(state.rooms.search_backlog.clone(), shutdown.clone()));
     tasks.spawn(state.users.presence.clone().expire());
     let storage = state.shared.storage.clone();
     tasks.spawn(async move {
@@ -46,6 +54,8 @@ pub fn start_tasks(state: &ApiState, registrations: Option<Registrations>, shutd
     let (deliveries, stopping) = (state.appservices.deliveries.clone(), shutdown.clone());
     let news = deliveries.news();
     state.rooms.typing.on_change(move |_| news.notify_one());
+    let news = deliveries.news();
+    state.users.presence.on_change(move |_| news.notify_one());
     tasks.spawn(deliveries.run(stopping));
     let (last_seen, shutdown) = (state.users.sessions.last_seen().clone(), shutdown.clone());
     tasks.spawn(async move {
@@ -68,5 +78,22 @@ impl Tasks {
         let last_seen = self.state.users.sessions.last_seen().clone();
         // Its error is logged; that a device was seen a little later is all that is lost.
         let _ = crate::api::blocking::run(move || last_seen.flush()).await;
+    }
+}
+
+/// Adds what is older than the index for searching to it, a few events at a time: requests come first.
+async fn index_old_events(backlog: SearchBacklog, shutdown: Shutdown) {
+    let mut from = ShortRoomId(0);
+    loop {
+        let at = backlog.clone();
+        // An error is logged, and the next start tries again.
+        match crate::api::blocking::run(move || at.step(from)).await {
+            Ok(Some(room)) => from = room,
+            Ok(None) | Err(_) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(limits::SEARCH_BACKLOG_PAUSE) => {}
+            () = shutdown.triggered() => return,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The bounds of the state layer, each with its reason.
 //!
 //! [`LEAF_ENTRIES_MAX`] is part of the **stored format**: the shape of a tree, and so its root, follows from
-//! it. Changing it is a migration that rebuilds every state.
+//! it. Changing it is a migration that rebuilds every state. [`CHAIN_SUMMARY_STRIDE`] is, too: changing it
+//! rebuilds the chain-cover index.
 
 /// Entries in a leaf; a set of more entries is always an inner node, a set of at most so many always a leaf.
 ///
@@ -26,6 +27,19 @@ pub const CACHE_NODE_BYTES_TYPICAL: usize = 256;
 /// Events without a place in the chain-cover index that one back-fill orders: the auth chain of a room that
 /// is joined. Each costs about 100 bytes while it is ordered. A larger one is appended in several steps.
 pub const BACKFILL_EVENTS_MAX: usize = 2_000_000;
+
+/// Entries of a chain after which one lists the links of all before it. So what an event links to is found by
+/// reading at most so many rows that lie side by side. Most chains, those of ordinary members, never get so long.
+pub const CHAIN_SUMMARY_STRIDE: u64 = 16;
+
+/// Other chains that one chain may link to: a chain of power levels that as many people have changed is followed
+/// by a new one. Bounds the bytes of the entries that list all links, and so of an append, to about 2,000, and to
+/// 130 on average.
+pub const CHAIN_LINKS_MAX: usize = 256;
+
+/// Backlinks that are read to find out, from below, whether all sets of an auth difference reach an event. An
+/// ordinary member's event has few above it. Beyond it the answer comes from above, by walking more chains.
+pub const SHARED_PROBE_ROWS_MAX: usize = 16;
 
 /// Events in the full conflicted set of one resolution, each of which costs about 400 bytes while it lasts:
 /// 100 MB at the bound. Rooms that fork for days stay far below; beyond it the resolution fails and the

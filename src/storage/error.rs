@@ -38,6 +38,17 @@ pub enum StorageError {
         /// The newest version known.
         known: u64,
     },
+    /// The database was written by an earlier version of this program than the first release.
+    #[error(
+        "the database has schema version {found} of before the first release, and this program reads {known}: \
+         start with an empty folder, or go on with the older version"
+    )]
+    OlderSchema {
+        /// The version found.
+        found: u64,
+        /// The version of this program.
+        known: u64,
+    },
     /// Another process has the database open.
     #[error("the folder {0} is in use by another process: stop that one first")]
     InUse(String),

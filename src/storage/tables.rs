@@ -14,9 +14,7 @@ use super::{
     codec::{CodecError, Key},
     engine::Family,
     records::*,
-    short_ids::{
-        ShortEventId, ShortRoomId, ShortServerId, ShortStateKeyId, ShortUserId, StreamPosition, TimelineKey,
-    },
+    short_ids::{ShortEventId, ShortRoomId, ShortServerId, ShortUserId, StreamPosition, TimelineKey},
     table::{Table, TableInfo},
     value::{Json, Value},
 };
@@ -102,13 +100,11 @@ tables! {
     /// This server's signing keys, oldest first: secret seed and key version.
     36 SIGNING_KEYS in Index: u64 => Vec<u8>;
     /// Each state event's place in the chain-cover index: chain and sequence (see `state/chain_cover`).
-    37 CHAIN_POSITIONS in Index: ShortEventId => (u64, u64);
-    /// Who is at a place of the chain-cover index (chain, sequence): the event, its type and state key.
-    38 CHAIN_EVENTS in Timeline: (u64, u64) => (ShortEventId, ShortStateKeyId);
-    /// Links of the chain-cover index: chain, target chain, target sequence to origin sequence.
-    39 CHAIN_LINKS in Timeline: (u64, u64, u64) => u64;
-    /// The links by target: target chain and sequence, origin chain and sequence.
-    40 CHAIN_BACKLINKS in Timeline: (u64, u64, u64, u64) => ();
+    206 CHAIN_PLACES in Index: ShortEventId => ChainPlaceRow;
+    /// Who is at a place of the chain-cover index (chain, sequence), and what it links to.
+    207 CHAIN_ENTRIES in Timeline: (u64, u64) => ChainEntryRow;
+    /// The links by target: target chain and sequence, chain of the origin; its sequence.
+    208 CHAIN_BACKLINKS in Timeline: (u64, u64, u64) => ChainSequence;
     /// A room's current state right before a live timeline event, where it was not the state that the event
     /// itself follows: the room had forked.
     41 FORKED_STATES in Timeline: (ShortRoomId, TimelineKey) => [u8; 16];
@@ -139,6 +135,17 @@ tables! {
     52 EVENT_TIMES in Timeline: (ShortRoomId, u64, TimelineKey) => ShortEventId;
     /// What users have reported of events, rooms and users, in order.
     53 REPORTS in Users: u64 => Json<ReportRecord>;
+    /// The events of each room that have a term in what they say.
+    54 SEARCH_POSTINGS in Timeline: (ShortRoomId, String, TimelineKey) => ShortEventId;
+    /// Events that are sticky (MSC4354): by room and position, with the time until which they are, in
+    /// milliseconds since 1970. Those whose time is over go when others come.
+    55 STICKY_EVENTS in Stream: (ShortRoomId, StreamPosition) => (ShortEventId, u64);
+    /// From which key on a room's events are in SEARCH_POSTINGS; without a row none but those since the row's time.
+    56 SEARCH_INDEXED in Index: ShortRoomId => TimelineKey;
+    /// How each user follows threads, or that they do no more, by the root.
+    57 THREAD_SUBSCRIPTIONS in Users: (ShortUserId, ShortEventId) => ThreadSubscriptionRow;
+    /// The newest change of each of them, in order.
+    58 THREAD_SUBSCRIPTION_CHANGES in Stream: (ShortUserId, StreamPosition) => ShortEventId;
 
     /// The accounts of this server.
     60 ACCOUNTS in Users: ShortUserId => Json<AccountRecord>;

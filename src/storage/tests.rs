@@ -137,6 +137,23 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
+fn an_older_schema_is_refused_once_there_are_rooms() {
+    let engine = Arc::new(MemoryEngine::default());
+    let put = |key: &[u8], value: &[u8]| {
+        let row = RowWrite { family: Family::Index, key, value: Some(value) };
+        engine.write(&mut std::iter::once(row)).unwrap();
+    };
+    let open = || Storage::with_engine(engine.clone(), Durability::Process, 1 << 16).map(drop);
+    let schema = [tables::SCHEMA.info.number];
+    put(&schema, &(SCHEMA_VERSION - 1).to_value());
+    open().unwrap();
+    assert_eq!(engine.get(Family::Index, &schema).unwrap(), Some(SCHEMA_VERSION.to_value()));
+    put(&schema, &(SCHEMA_VERSION - 1).to_value());
+    put(&tables::ROOMS.key_bytes(&ShortRoomId(1)), b"{}");
+    assert!(matches!(open().unwrap_err(), StorageError::OlderSchema { .. }));
+}
+
+#[test]
 fn a_corrupt_row_is_an_error_alone_and_skipped_in_a_scan() {
     let engine = Arc::new(MemoryEngine::default());
     let storage = Storage::with_engine(engine.clone(), Durability::Process, 1 << 16).unwrap();

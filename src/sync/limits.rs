@@ -100,3 +100,9 @@ pub const SLIDING_MEMBERS_KNOWN_MAX: usize = 100;
 
 /// Spaces whose children are kept in memory for one user's filters.
 pub const SPACES_REMEMBERED_MAX: usize = 64;
+
+/// Changes of threads that a user follows in one answer, as MSC4308 has it by default.
+pub const SUBSCRIPTIONS_TOLD_MAX: usize = 100;
+
+/// Sticky events in one answer, as MSC4480 has it by default.
+pub const STICKY_EVENTS_MAX: usize = 100;

@@ -1,14 +1,15 @@
 //! Account data: what a user's clients keep here for each other, global or for one room.
 //!
 //! Each change takes a stream position; an entry has one row in the order of changes, its newest, so a
-//! sync reads what changed and no more.
+//! sync reads what changed and no more. An entry that is deleted (MSC3391) leaves one that is empty, for syncs to tell;
+//! whoever asks for it, or starts anew, is told that there is none.
 
 use ruma::RoomId;
 use serde_json::value::RawValue;
 
 use super::{UserError, limits};
 use crate::storage::{
-    ChangeScope, Direction, Read, ShortRoomId, ShortUserId, Storage, StorageError, StreamPosition,
+    ChangeScope, Direction, KeyRange, Read, ShortRoomId, ShortUserId, Storage, StorageError, StreamPosition,
     Transaction, records::AccountDataRow, tables,
 };
 
@@ -43,7 +44,7 @@ impl AccountData {
     }
 
     /// Sets an entry by a client's wish: not of a type that the server manages, of bounded size, and an
-    /// object.
+    /// object. An empty one deletes the entry.
     pub fn set(
         &self,
         user: ShortUserId,
@@ -56,9 +57,45 @@ impl AccountData {
         }
         self.storage.write(|tx| {
             let room = known_room(tx, room)?;
+            check(event_type, content)?;
+            if is_empty(content) {
+                return Ok(Self::delete_in(tx, user, room, event_type)?);
+            }
             check_space(tx, (user, room.unwrap_or(GLOBAL)), event_type, content)?;
             Self::put(tx, user, room, event_type, content)
         })
+    }
+
+    /// Deletes an entry by a client's wish; it need not be there.
+    pub fn delete(
+        &self,
+        user: ShortUserId,
+        room: Option<&RoomId>,
+        event_type: &str,
+    ) -> Result<(), UserError> {
+        if SERVER_MANAGED_TYPES.contains(&event_type) {
+            return Err(UserError::ServerManagedAccountData(event_type.to_owned()));
+        }
+        self.storage.write(|tx| {
+            let room = known_room(tx, room)?;
+            Ok(Self::delete_in(tx, user, room, event_type)?)
+        })
+    }
+
+    /// As [`delete`](Self::delete), inside a transaction and of any type.
+    pub fn delete_in(
+        tx: &mut Transaction<'_>,
+        user: ShortUserId,
+        room: Option<ShortRoomId>,
+        event_type: &str,
+    ) -> Result<(), StorageError> {
+        let held = Self::read(tx, user, room, event_type)?;
+        if held.is_none_or(|content| is_empty(&content)) {
+            return Ok(());
+        }
+        forget_deleted(tx, (user, room.unwrap_or(GLOBAL)))?;
+        let Ok(empty) = RawValue::from_string("{}".to_owned()) else { return Ok(()) };
+        write_row(tx, user, room.unwrap_or(GLOBAL), event_type, &empty)
     }
 
     /// The content of an entry.
@@ -75,7 +112,8 @@ impl AccountData {
             },
             None => None,
         };
-        Ok(Self::read(&self.storage, user, room, event_type)?)
+        let content = Self::read(&self.storage, user, room, event_type)?;
+        Ok(content.filter(|content| !is_empty(content)))
     }
 
     /// Changes an entry of a room, read and written in one transaction.
@@ -105,16 +143,7 @@ impl AccountData {
         content: &RawValue,
     ) -> Result<(), UserError> {
         check(event_type, content)?;
-        let room = room.unwrap_or(GLOBAL);
-        let key = (user, room, event_type.to_owned());
-        if let Some(before) = tx.get(&tables::ACCOUNT_DATA, &key)? {
-            tx.delete(&tables::ACCOUNT_DATA_CHANGES, &(user, before.position));
-        }
-        let position = tx.next_position();
-        tx.put(&tables::ACCOUNT_DATA, &key, &AccountDataRow { position, content: content.to_owned() });
-        tx.put(&tables::ACCOUNT_DATA_CHANGES, &(user, position), &(room, event_type.to_owned()));
-        tx.announce(ChangeScope::User(user), position);
-        Ok(())
+        Ok(write_row(tx, user, room.unwrap_or(GLOBAL), event_type, content)?)
     }
 
     /// The content of an entry as `reader` sees it.
@@ -164,16 +193,61 @@ impl AccountData {
         room: ShortRoomId,
     ) -> Result<Vec<AccountDataEntry>, StorageError> {
         let range = tables::ACCOUNT_DATA.prefix(&(user, room));
-        let rows = reader.scan(&tables::ACCOUNT_DATA, &range, Direction::Forward);
-        rows.map(|row| row.map(|(key, row)| entry(key, row))).collect()
+        entries(reader, &range)
     }
 
     /// All entries of a user, global ones first, then room by room.
     pub fn all(reader: &impl Read, user: ShortUserId) -> Result<Vec<AccountDataEntry>, StorageError> {
-        let range = tables::ACCOUNT_DATA.prefix(&(user,));
-        let rows = reader.scan(&tables::ACCOUNT_DATA, &range, Direction::Forward);
-        rows.map(|row| row.map(|(key, row)| entry(key, row))).collect()
+        entries(reader, &tables::ACCOUNT_DATA.prefix(&(user,)))
     }
+}
+
+fn write_row(
+    tx: &mut Transaction<'_>,
+    user: ShortUserId,
+    room: ShortRoomId,
+    event_type: &str,
+    content: &RawValue,
+) -> Result<(), StorageError> {
+    let key = (user, room, event_type.to_owned());
+    if let Some(before) = tx.get(&tables::ACCOUNT_DATA, &key)? {
+        tx.delete(&tables::ACCOUNT_DATA_CHANGES, &(user, before.position));
+    }
+    let position = tx.next_position();
+    tx.put(&tables::ACCOUNT_DATA, &key, &AccountDataRow { position, content: content.to_owned() });
+    tx.put(&tables::ACCOUNT_DATA_CHANGES, &(user, position), &(room, event_type.to_owned()));
+    tx.announce(ChangeScope::User(user), position);
+    Ok(())
+}
+
+/// The entries of a range that are not deleted.
+fn entries(reader: &impl Read, range: &KeyRange) -> Result<Vec<AccountDataEntry>, StorageError> {
+    let rows = reader.scan(&tables::ACCOUNT_DATA, range, Direction::Forward);
+    let rows = rows.filter(|row| row.as_ref().map_or(true, |(_, row)| !is_empty(&row.content)));
+    rows.map(|row| row.map(|(key, row)| entry(key, row))).collect()
+}
+
+/// Whether an entry is deleted.
+fn is_empty(content: &RawValue) -> bool {
+    content.get().trim_start().strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with('}'))
+}
+
+/// Forgets deleted entries where there are many: devices that were away meanwhile keep them.
+fn forget_deleted(tx: &mut Transaction<'_>, place: (ShortUserId, ShortRoomId)) -> Result<(), StorageError> {
+    let mut deleted = Vec::new();
+    for row in tx.scan(&tables::ACCOUNT_DATA, &tables::ACCOUNT_DATA.prefix(&place), Direction::Forward) {
+        let (key, row) = row?;
+        if is_empty(&row.content) {
+            deleted.push((row.position, key));
+        }
+    }
+    deleted.sort_unstable_by_key(|(position, _)| *position);
+    let too_many = (deleted.len() + 1).saturating_sub(limits::ACCOUNT_DATA_DELETED_MAX);
+    for (position, key) in deleted.into_iter().take(too_many) {
+        tx.delete(&tables::ACCOUNT_DATA_CHANGES, &(place.0, position));
+        tx.delete(&tables::ACCOUNT_DATA, &key);
+    }
+    Ok(())
 }
 
 fn entry((_, room, event_type): (ShortUserId, ShortRoomId, String), row: AccountDataRow) -> AccountDataEntry {
@@ -197,7 +271,7 @@ fn check_space(
     let range = tables::ACCOUNT_DATA.prefix(&place);
     for row in reader.scan(&tables::ACCOUNT_DATA, &range, Direction::Forward) {
         let ((.., other), row) = row?;
-        if other != event_type {
+        if other != event_type && !is_empty(&row.content) {
             types += 1;
             bytes += row.content.get().len();
         }
@@ -284,6 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn deleted_entries_are_told_to_syncs_alone() {
+        let server = Fixture::new();
+        let alice = server.user("alice");
+        let data = &server.account_data;
+        data.set(alice.user, None, "org.a", &json(r#"{"n":1}"#)).unwrap();
+        data.set(alice.user, None, "org.b", &json(r#"{"n":2}"#)).unwrap();
+        data.delete(alice.user, None, "org.a").unwrap();
+        data.set(alice.user, None, "org.b", &json(" { } ")).unwrap();
+        data.delete(alice.user, None, "org.never").unwrap();
+        assert!(data.get(alice.user, None, "org.a").unwrap().is_none());
+        assert!(AccountData::all(&server.storage, alice.user).unwrap().is_empty());
+        let last = StreamPosition(u64::MAX - 1);
+        let told = AccountData::changed_since(&server.storage, alice.user, StreamPosition(0), last).unwrap();
+        assert_eq!(shown(&told), [(None, "org.a", "{}"), (None, "org.b", "{}")]);
+        let managed = data.delete(alice.user, None, "m.push_rules");
+        assert!(matches!(managed, Err(UserError::ServerManagedAccountData(_))));
+
+        for number in 0..limits::ACCOUNT_DATA_DELETED_MAX {
+            data.set(alice.user, None, &format!("org.c{number}"), &json(r#"{"n":1}"#)).unwrap();
+            data.delete(alice.user, None, &format!("org.c{number}")).unwrap();
+        }
+        let told = AccountData::changed_since(&server.storage, alice.user, StreamPosition(0), last).unwrap();
+        assert_eq!(told.len(), limits::ACCOUNT_DATA_DELETED_MAX);
+    }
+
+    #[test]
     fn what_clients_may_not_set_is_refused() {
         let server = Fixture::new();
         let alice = server.user("alice");
@@ -313,9 +413,9 @@ mod tests {
             server.account_data.set(alice.user, None, event_type, &json(content))
         };
         for number in 0..limits::ACCOUNT_DATA_TYPES_MAX {
-            set(&format!("org.a{number}"), "{}").unwrap();
+            set(&format!("org.a{number}"), r#"{"n":1}"#).unwrap();
         }
-        assert!(matches!(set("org.b", "{}"), Err(UserError::TooLarge { .. })));
+        assert!(matches!(set("org.b", r#"{"n":1}"#), Err(UserError::TooLarge { .. })));
         let large = format!(r#"{{"a":"{}"}}"#, "a".repeat(limits::ACCOUNT_DATA_CONTENT_BYTES_MAX - 8));
         let places = limits::ACCOUNT_DATA_BYTES_MAX / large.len() - 1;
         for number in 0..places {

@@ -253,3 +253,6 @@ pub const REGISTRATION_TOKENS_MAX: usize = 1_000;
 
 /// The longest token for registration, in bytes (specification).
 pub const REGISTRATION_TOKEN_BYTES_MAX: usize = 64;
+
+/// Deleted entries of account data of one user in one place that are kept for devices to learn of.
+pub const ACCOUNT_DATA_DELETED_MAX: usize = 100;

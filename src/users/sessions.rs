@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use ruma::{DeviceId, MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 
 use super::{
-    Appservice, Appservices, Clock, UserError, dehydrated_devices, keys,
+    AccountData, Appservice, Appservices, Clock, UserError, dehydrated_devices, keys,
     last_seen::{LastSeen, SeenMark},
     limits,
     refresh_tokens::{self, RefreshGrant},
@@ -403,6 +403,10 @@ pub(super) fn end(
     tx.delete(&tables::DEVICES_LAST_SEEN, key);
     tx.delete(&tables::DEVICES, key);
     end_pushers(tx, key)?;
+    // What the user set for this device's notifications, also by its name from before the specification (MSC3890).
+    for settings in ["m.local_notification_settings", "org.matrix.msc3890.local_notification_settings"] {
+        AccountData::delete_in(tx, key.0, None, &format!("{settings}.{}", key.1))?;
+    }
     Ok(ended)
 }
 

@@ -11,7 +11,7 @@ use std::{
 use conduit::{
     matrix::{AuthState, Event, auth_rules, room_versions},
     state::{
-        chain_cover::{self, ChainPosition, ChainSource, MemoryChains, NewEvent, Occupant},
+        chain_cover::{self, ChainEntry, ChainPosition, ChainSource, MemoryChains, NewEvent},
         resolution::{self, RoomEvent, RoomView},
         tree::{Change, MemoryNodes, StateRoot, StateTree},
     },
@@ -204,20 +204,16 @@ impl ChainSource for World {
         self.chains.position(event)
     }
 
-    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, Infallible> {
-        self.chains.event_at(position)
+    fn entry(&self, position: ChainPosition) -> Result<Option<ChainEntry>, Infallible> {
+        self.chains.entry(position)
+    }
+
+    fn entries_back(&self, position: ChainPosition, limit: usize) -> Result<Vec<ChainEntry>, Infallible> {
+        self.chains.entries_back(position, limit)
     }
 
     fn last_sequence(&self, chain: u64) -> Result<u64, Infallible> {
         self.chains.last_sequence(chain)
-    }
-
-    fn links(&self, from: ChainPosition) -> Result<Vec<ChainPosition>, Infallible> {
-        self.chains.links(from)
-    }
-
-    fn first_link(&self, chain: u64, target: ChainPosition) -> Result<Option<u64>, Infallible> {
-        self.chains.first_link(chain, target)
     }
 
     fn backlinks(&self, target: ChainPosition, limit: usize) -> Result<Vec<ChainPosition>, Infallible> {

@@ -10,10 +10,8 @@ use crate::{
     state::chain_cover::{NewEvent, verify},
     storage::{
         Direction, Read, ShortEventId,
-        records::EventStatus,
-        tables::{
-            CHAIN_BACKLINKS, CHAIN_EVENTS, CHAIN_LINKS, CHAIN_POSITIONS, EVENT_META, FORKED_STATES, TIMELINE,
-        },
+        records::{ChainPlaceRow, EventStatus},
+        tables::{CHAIN_BACKLINKS, CHAIN_ENTRIES, CHAIN_PLACES, EVENT_META, FORKED_STATES, TIMELINE},
     },
 };
 
@@ -31,20 +29,21 @@ impl Checker<'_> {
                 self.check_place(short, &event, report)?;
             }
         }
-        for row in self.storage.scan(&CHAIN_EVENTS, &CHAIN_EVENTS.all(), Direction::Forward) {
-            let (place, (event, _)) = row?;
-            let known = self.storage.get(&CHAIN_POSITIONS, &event)?;
-            report.expect(known == Some(place), || {
+        for row in self.storage.scan(&CHAIN_ENTRIES, &CHAIN_ENTRIES.all(), Direction::Forward) {
+            let ((chain, sequence), entry) = row?;
+            let known = self.storage.get(&CHAIN_PLACES, &entry.event)?;
+            report.expect(known == Some(ChainPlaceRow { chain, sequence }), || {
                 format!(
-                    "event {}: the chain-cover index has it at {place:?} and {known:?}",
-                    self.name_event(event)
+                    "event {}: the chain-cover index has it at {chain}/{sequence} and {known:?}",
+                    self.name_event(entry.event)
                 )
             });
-        }
-        for row in self.storage.scan(&CHAIN_LINKS, &CHAIN_LINKS.all(), Direction::Forward) {
-            let ((chain, target, sequence), origin) = row?;
-            let back = self.storage.contains(&CHAIN_BACKLINKS, &(target, sequence, chain, origin))?;
-            report.expect(back, || format!("a link of chain {chain} to {target}/{sequence} has no backlink"));
+            for link in entry.links {
+                let back = self.storage.contains(&CHAIN_BACKLINKS, &(link.chain, link.sequence, chain))?;
+                report.expect(back, || {
+                    format!("a link of chain {chain} to {}/{} has no backlink", link.chain, link.sequence)
+                });
+            }
         }
         for row in self.storage.scan(&FORKED_STATES, &FORKED_STATES.all(), Direction::Forward) {
             let (place, _) = row?;

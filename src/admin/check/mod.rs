@@ -15,6 +15,7 @@ mod report;
 mod rooms;
 mod rows;
 mod scheduled;
+mod search;
 mod servers;
 mod sessions;
 #[cfg(test)]
@@ -58,5 +59,6 @@ pub fn run(storage: &Storage, server_name: &ruma::ServerName, repair: bool) -> R
     checker.check_sessions(&mut report)?;
     checker.check_scheduled(&mut report)?;
     checker.check_directory(&mut report)?;
+    checker.check_search(&mut report)?;
     Ok(report)
 }

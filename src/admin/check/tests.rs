@@ -10,9 +10,9 @@ use crate::{
         Direction, Read, ShortEventId, ShortRoomId, StorageError, StreamPosition, TimelineKey, Transaction,
         records::Membership,
         tables::{
-            ACCESS_TOKENS, CHAIN_POSITIONS, EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS,
-            MEMBERSHIPS, REFRESH_TOKENS, ROOM_CHANGES, ROOM_HEADS, ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS,
-            SHORT_IDS, STATE_NODES, TIMELINE,
+            ACCESS_TOKENS, CHAIN_PLACES, EVENT_JSON, EVENT_META, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS,
+            REFRESH_TOKENS, ROOM_CHANGES, ROOM_HEADS, ROOM_MEMBERS, ROOM_SERVERS, SERVER_ROOMS, SHORT_IDS,
+            STATE_NODES, TIMELINE,
         },
     },
 };
@@ -91,6 +91,34 @@ fn a_changed_signature_is_found() {
     }
     scene.damage(|rows| rows.put(&EVENT_JSON, &scene.last_event, &event.to_string().into_bytes()));
     scene.finds("signature");
+}
+
+/// A third party's invite is not signed by its sender's server, and no longer looks like one once it is redacted.
+#[test]
+fn what_redaction_leaves_of_a_third_partys_invite_is_whole() {
+    let rooms = RoomsFixture::new();
+    let [alice, bob] = ["alice", "bob"].map(RoomsFixture::user);
+    let room_id = rooms.public_room(&alice);
+    let invite = rooms.set_membership(&room_id, &alice, &bob, "invite").unwrap();
+    let short = rooms.storage.short_event_id(&invite).unwrap().unwrap();
+    let unsign = || {
+        let json = rooms.storage.get(&EVENT_JSON, &short).unwrap().unwrap();
+        let mut event: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        event["signatures"] = json!({});
+        let row = event.to_string().into_bytes();
+        rooms
+            .storage
+            .write(|rows| {
+                rows.put(&EVENT_JSON, &short, &row);
+                Ok::<_, StorageError>(())
+            })
+            .unwrap();
+        run(&rooms.storage, server_name!("example.org"), false).unwrap()
+    };
+    assert!(!unsign().is_clean(), "an invite of our own that nobody has signed");
+    rooms.append(&room_id, crate::rooms::appender::Draft::redaction(&alice, &invite, None)).unwrap();
+    let report = unsign();
+    assert!(report.is_clean(), "{report}");
 }
 
 #[test]
@@ -211,9 +239,9 @@ fn nothing_is_wrong_with_what_is_received() {
 #[test]
 fn a_missing_place_of_an_auth_chain_is_found() {
     let scene = scene();
-    let row = scene.rooms.storage.scan(&CHAIN_POSITIONS, &CHAIN_POSITIONS.all(), Direction::Forward).nth(2);
+    let row = scene.rooms.storage.scan(&CHAIN_PLACES, &CHAIN_PLACES.all(), Direction::Forward).nth(2);
     let (event, _) = row.unwrap().unwrap();
-    scene.damage(|rows| rows.delete(&CHAIN_POSITIONS, &event));
+    scene.damage(|rows| rows.delete(&CHAIN_PLACES, &event));
     scene.finds("no place in the chain-cover index");
 }
 

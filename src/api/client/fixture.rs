@@ -20,8 +20,8 @@ use crate::{
     net::RateLimiter,
     rooms::{MemberProfiles, Memberships, testing::RoomsFixture},
     users::{
-        AccountData, Accounts, Devices, Filters, LoginTokens, NewDevice, Profiles, RegistrationPolicy,
-        Sessions, SharedSecret, StartedSession, Uiaa,
+        AccountData, Accounts, Devices, Filters, LoginSecret, LoginTokens, NewDevice, Profiles,
+        RegistrationPolicy, Sessions, SharedSecret, StartedSession, Uiaa,
         fixture::{Fixture, TestUser},
     },
 };
@@ -55,6 +55,7 @@ test_state! {
     login_tokens: LoginTokens,
     uiaa: Uiaa,
     shared_secret: Option<SharedSecret>,
+    login_secret: LoginSecret,
     advertised: Advertised,
 }
 
@@ -172,7 +173,9 @@ fn state(fixture: &Fixture) -> TestState {
         login_tokens: LoginTokens::new(fixture.clock.clone()),
         uiaa: Uiaa::new(fixture.accounts.clone(), registration, fixture.clock.clone()),
         shared_secret: None,
+        login_secret: LoginSecret::default(),
         advertised: Advertised {
+            thread_subscriptions: false,
             default_room_version: RoomVersionId::V12,
             client_base_url: Some("https://matrix.example.org".to_owned()),
             server: Some("matrix.example.org:443".try_into().unwrap()),

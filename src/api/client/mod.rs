@@ -32,12 +32,14 @@ mod room_keys;
 mod room_read_tests;
 #[cfg(test)]
 mod room_write_tests;
+mod search;
 mod send;
 mod session;
 mod space;
 mod state;
 mod sync;
 mod thirdparty;
+mod thread_subscriptions;
 mod threepid;
 mod timeline;
 mod to_device;
@@ -62,6 +64,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = dehydrated_device::routes(routes);
     routes = threepid::routes(routes);
     routes = delayed::routes(routes);
+    routes = thread_subscriptions::routes(routes);
     routes = device::routes(routes);
     routes = directory::routes(routes);
     routes = discovery::routes(routes);
@@ -74,6 +77,7 @@ pub fn routes(mut routes: Routes) -> Routes {
     routes = relations::routes(routes);
     routes = room::routes(routes);
     routes = room_keys::routes(routes);
+    routes = search::routes(routes);
     routes = send::routes(routes);
     routes = openid::routes(routes);
     routes = presence::routes(routes);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use http::StatusCode;
 use ruma::{
     OwnedRoomId,
@@ -98,7 +98,7 @@ async fn messages(
     });
     let path = Ok(Path(std::collections::HashMap::new()));
     let (requester, request) = (requester(room, user), Ok(Ruma(request)));
-    timeline::messages::messages(reading, incoming, requester, path, request).await
+    timeline::messages::messages(reading, incoming, requester, path, RawQuery(None), request).await
 }
 
 #[tokio::test]

@@ -40,9 +40,6 @@ pub enum RemoteError {
     /// The work goes on, and its outcome will show in the client's sync.
     #[error("The room is large, or its servers are slow. This server goes on trying; look again in a while")]
     StillGoingOn,
-    /// The user does not want to be invited by the sender, or nobody may be.
-    #[error("This user does not take invites from you")]
-    InviteBlocked,
     /// What another server sent is not what the endpoint takes.
     #[error("{0}")]
     Invalid(String),

@@ -10,7 +10,7 @@ use super::{RemoteError, RemoteRooms, Version, blocking};
 use crate::{
     matrix::{client_format, event::Event, room_versions, signing},
     rooms::{Reception, RoomError, ServerAcls},
-    users::Accounts,
+    users::{Accounts, InviteFilter, InviteVerdict},
 };
 
 /// An invite as another server sends it.
@@ -74,11 +74,16 @@ impl IncomingInvites {
         event: &Event,
         target: OwnedUserId,
     ) -> Result<(), RemoteError> {
-        let (invites, origin, room_id) = (self.clone(), origin.to_owned(), event.room_id().to_owned());
+        let (invites, origin) = (self.clone(), origin.to_owned());
+        let (room_id, sender) = (event.room_id().to_owned(), event.sender().to_owned());
         blocking(move || {
             let account = invites.accounts.local_user(&target);
-            if account.map_err(|error| RemoteError::Invalid(error.to_string()))?.is_none() {
+            let Some(user) = account.map_err(|error| RemoteError::Invalid(error.to_string()))? else {
                 return Err(RemoteError::Invalid(format!("{target} has no account here")));
+            };
+            let filter = InviteFilter::of(invites.rooms.appender().storage(), user, &target)?;
+            if filter.verdict(&sender) == InviteVerdict::Block {
+                return Err(RoomError::InviteBlocked(target).into());
             }
             crate::rooms::RoomBlocks::new(invites.rooms.appender().storage().clone()).check(&room_id)?;
             let index = invites.rooms.appender().index();

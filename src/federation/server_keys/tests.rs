@@ -125,6 +125,7 @@ async fn old_and_expired_keys_sign_no_requests() {
 /// An event of a user of `server` in a room of that version, signed with `key`.
 fn event(version: &RoomVersionId, server: &ServerName, key: &SigningKey, at_ms: u64, body: &str) -> Value {
     let draft = EventDraft {
+        sticky_ms: None,
         room_id: Some("!room:own.test".try_into().unwrap()),
         sender: format!("@a:{server}").try_into().unwrap(),
         event_type: "m.room.message".to_owned(),

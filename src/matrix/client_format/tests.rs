@@ -41,6 +41,7 @@ fn unsigned_has_what_is_given() {
     let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
     let (prev_content, because, relations) = (raw("{\"a\":1}"), raw("{\"b\":2}"), raw("{\"c\":3}"));
     let unsigned = Unsigned {
+        sticky_left_ms: None,
         age: Some(-5),
         transaction_id: Some("txn\"1"),
         delay_id: Some("later"),

@@ -21,6 +21,7 @@ use crate::{
     rooms::{RoomError, limits, writer::RoomGuard},
     state::tree::StateRoot,
     storage::{Read, ShortEventId, ShortRoomId, records::Membership},
+    users::{InviteFilter, InviteVerdict},
 };
 
 /// Events that will be written together or not at all. While it lives, nobody else writes the room.
@@ -183,6 +184,7 @@ impl RoomBatch {
     fn place(&self, draft: Draft) -> Result<(EventDraft, Vec<Arc<Event>>), RoomError> {
         let inner = &self.appender.inner;
         let mut draft = EventDraft {
+            sticky_ms: draft.sticky_ms,
             room_id: self.room_id.clone(),
             sender: draft.sender,
             event_type: draft.event_type,
@@ -242,13 +244,21 @@ impl RoomBatch {
         Ok(event)
     }
 
-    /// Refuses events that would make another server take part: this one talks to none.
+    /// Refuses invites of users of other servers, which have to be asked first, and of those who don't take them.
     fn check_target(&self, draft: &Draft) -> Result<(), RoomError> {
         if !draft.is_state_of("m.room.member") || draft.content.get("membership") != Some(&"invite".into()) {
             return Ok(());
         }
         match draft.state_key.as_deref().map(OwnedUserId::try_from) {
             Some(Ok(target)) if !self.is_local(target.server_name()) => Err(RoomError::RemoteUser(target)),
+            Some(Ok(target)) => {
+                let storage = &self.appender.inner.storage;
+                let Some(user) = storage.short_user_id(&target)? else { return Ok(()) };
+                match InviteFilter::of(storage, user, &target)?.verdict(&draft.sender) {
+                    InviteVerdict::Block => Err(RoomError::InviteBlocked(target)),
+                    InviteVerdict::Allow | InviteVerdict::Ignore => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }

@@ -136,8 +136,13 @@ impl RoomBatch {
         pending: &PendingEvent,
     ) -> Result<Appended, RoomError> {
         let inner = &self.appender.inner;
-        let room_rows =
-            RoomRows { server_name: &inner.server_name, states: &inner.states, events: &inner.events, room };
+        let room_rows = RoomRows {
+            server_name: &inner.server_name,
+            states: &inner.states,
+            events: &inner.events,
+            room,
+            now_ms: inner.clock.now_ms(),
+        };
         let appended =
             room_rows.write_live(rows, head, &pending.event, *state, pending.redaction.as_ref())?;
         let Appended { short, event, position } = &appended;

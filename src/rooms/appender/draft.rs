@@ -17,6 +17,8 @@ pub struct Draft {
     pub content: CanonicalJsonObject,
     /// What an `m.room.redaction` redacts, wherever its room version puts it.
     pub redacts: Option<OwnedEventId>,
+    /// For how many milliseconds it is to be sticky (MSC4354).
+    pub sticky_ms: Option<u64>,
 }
 
 impl Draft {
@@ -28,11 +30,18 @@ impl Draft {
             state_key: None,
             content,
             redacts: None,
+            sticky_ms: None,
         };
         if event_type == "m.room.redaction" {
             draft.redacts = draft.take_redacts();
         }
         draft
+    }
+
+    /// The same, sticky for so many milliseconds.
+    #[must_use]
+    pub fn sticky(self, sticky_ms: Option<u64>) -> Self {
+        Self { sticky_ms, ..self }
     }
 
     /// A state event.

@@ -8,7 +8,7 @@ use ruma::ServerName;
 use super::{Appended, membership_rows::MembershipChange, redaction::Redaction, stripped_state};
 use crate::{
     matrix::event::Event,
-    rooms::{EventStore, RoomError, RoomStates, activity, event_indices, resolution::index_event},
+    rooms::{EventStore, RoomError, RoomStates, activity, event_indices, resolution::index_event, sticky},
     state::tree::StateRoot,
     storage::{
         Read, ShortEventId, ShortRoomId, ShortUserId, StreamPosition, TimelineKey, Transaction,
@@ -28,6 +28,8 @@ pub(in crate::rooms) struct RoomRows<'a> {
     pub(in crate::rooms) events: &'a EventStore,
     /// The room.
     pub(in crate::rooms) room: ShortRoomId,
+    /// When the events came, in milliseconds since 1970.
+    pub(in crate::rooms) now_ms: u64,
 }
 
 impl RoomRows<'_> {
@@ -60,6 +62,7 @@ impl RoomRows<'_> {
             rows.put(&FORKED_STATES, &(self.room, timeline), &head.state);
         }
         event_indices::add(rows, self.room, short, timeline, event)?;
+        sticky::add(rows, self.room, (short, event), position, self.now_ms)?;
         if let Some(redaction) = redaction {
             redaction.write(rows, short)?;
         }

@@ -66,6 +66,8 @@ pub struct NewDelayedEvent {
     pub delay_ms: u64,
     /// The time that an application service gives it, in milliseconds since 1970.
     pub dated_ms: Option<u64>,
+    /// For how many milliseconds it is sticky (MSC4354), from when it is sent.
+    pub sticky_ms: Option<u64>,
     /// The request, where it can be repeated.
     pub transaction: Option<ClientTransaction>,
 }
@@ -300,6 +302,7 @@ impl DelayedEvents {
             state_key: record.state_key.clone(),
             content: canonical_json::parse_object(record.content.get().as_bytes())?,
             at_ms: record.dated_ms,
+            sticky_ms: record.sticky_ms,
         };
         let transaction = ClientTransaction {
             user,

@@ -63,6 +63,7 @@ pub(super) fn schedule(
         delay_ms: new.delay_ms,
         scheduled_at_ms: now_ms,
         dated_ms: new.dated_ms,
+        sticky_ms: new.sticky_ms,
         transaction: request.as_ref().map(|(_, device, hash)| (device.to_string(), *hash)),
         outcome: None,
     };

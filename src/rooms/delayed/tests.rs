@@ -59,6 +59,7 @@ impl World {
             content: content(json!({ "body": body })),
             delay_ms,
             dated_ms: None,
+            sticky_ms: None,
             transaction: None,
         }
     }
@@ -172,6 +173,7 @@ fn events_and_delays_are_bounded_and_old_outcomes_forgotten() {
     assert!(matches!(refused, Err(DelayedError::TooMany { next_in_ms: 1_000 })), "{refused:?}");
     events.cancel(first).unwrap();
     for _ in 0..limits::DELAYED_DECIDED_MAX {
+        world.clock.advance_ms(1);
         let id = events.schedule(world.new_event(1_000, "")).unwrap();
         events.cancel(id).unwrap();
     }

@@ -8,12 +8,13 @@ use crate::{
         Transaction, Value,
         records::EventMeta,
         tables::{
-            ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ANNOTATIONS, CHAIN_BACKLINKS, CHAIN_EVENTS, CHAIN_LINKS,
-            CHAIN_POSITIONS, EVENT_JSON, EVENT_META, EVENT_TIMES, EVENT_TRANSACTIONS, FORKED_STATES,
-            IDLE_REDACTIONS, LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, MISSING_EVENTS, PUBLIC_ROOMS,
-            READ_UP_TO, RECEIPT_POSITIONS, RECEIPTS, RELATION_SUMMARIES, RELATIONS, ROOM_ACTIVITY,
-            ROOM_CHANGE_POSITIONS, ROOM_CHANGES, ROOM_HEADS, ROOM_MEMBERS, ROOM_NEWEST_SENT, ROOM_SERVERS,
-            ROOMS, SERVER_ROOMS, STATE_NODES, STRIPPED_STATE, THREAD_PARTICIPANTS, THREADS, TIMELINE, UNREAD,
+            ACCOUNT_DATA, ACCOUNT_DATA_CHANGES, ANNOTATIONS, CHAIN_BACKLINKS, CHAIN_ENTRIES, CHAIN_PLACES,
+            EVENT_JSON, EVENT_META, EVENT_TIMES, EVENT_TRANSACTIONS, FORKED_STATES, IDLE_REDACTIONS,
+            LOCAL_MEMBERS, MEMBER_COUNTS, MEMBERSHIPS, MISSING_EVENTS, PUBLIC_ROOMS, READ_UP_TO,
+            RECEIPT_POSITIONS, RECEIPTS, RELATION_SUMMARIES, RELATIONS, ROOM_ACTIVITY, ROOM_CHANGE_POSITIONS,
+            ROOM_CHANGES, ROOM_HEADS, ROOM_MEMBERS, ROOM_NEWEST_SENT, ROOM_SERVERS, ROOMS, SEARCH_INDEXED,
+            SEARCH_POSTINGS, SERVER_ROOMS, STATE_NODES, STICKY_EVENTS, STRIPPED_STATE, THREAD_PARTICIPANTS,
+            THREADS, TIMELINE, UNREAD,
         },
     },
 };
@@ -44,6 +45,8 @@ pub(super) fn remove_indices(tx: &mut Transaction<'_>, room: ShortRoomId) -> Res
         || remove_some(tx, &RECEIPTS, prefix)?
         || remove_some(tx, &RECEIPT_POSITIONS, prefix)?
         || remove_some(tx, &LOCAL_MEMBERS, prefix)?
+        || remove_some(tx, &SEARCH_POSTINGS, prefix)?
+        || remove_some(tx, &STICKY_EVENTS, prefix)?
         || remove_servers(tx, room)?
         || remove_members(tx, room)?;
     if more {
@@ -57,6 +60,7 @@ pub(super) fn remove_indices(tx: &mut Transaction<'_>, room: ShortRoomId) -> Res
     tx.delete(&PUBLIC_ROOMS, &room);
     tx.delete(&MEMBER_COUNTS, &room);
     tx.delete(&ROOM_NEWEST_SENT, &room);
+    tx.delete(&SEARCH_INDEXED, &room);
     Ok(false)
 }
 
@@ -113,11 +117,11 @@ pub(super) fn remove_event(
     meta: &EventMeta,
 ) -> Result<(), StorageError> {
     remove_state(tx, StateRoot::from_bytes(meta.state_before))?;
-    if let Some((chain, sequence)) = tx.get(&CHAIN_POSITIONS, &event)? {
-        tx.delete(&CHAIN_EVENTS, &(chain, sequence));
-        remove_all(tx, &CHAIN_LINKS, &(chain,))?;
+    if let Some(place) = tx.get(&CHAIN_PLACES, &event)? {
+        let (chain, sequence) = (place.chain, place.sequence);
+        tx.delete(&CHAIN_ENTRIES, &(chain, sequence));
         remove_all(tx, &CHAIN_BACKLINKS, &(chain,))?;
-        tx.delete(&CHAIN_POSITIONS, &event);
+        tx.delete(&CHAIN_PLACES, &event);
     }
     remove_all(tx, &IDLE_REDACTIONS, &(event,))?;
     remove_all(tx, &RELATIONS, &(event,))?;

@@ -84,7 +84,8 @@ impl RoomDeletions {
         let body = CanonicalJsonValue::String(record.message.clone());
         let msgtype = CanonicalJsonValue::String("m.text".to_owned());
         let content = CanonicalJsonObject::from([("body".to_owned(), body), ("msgtype".to_owned(), msgtype)]);
-        let message = Message { event_type: "m.room.message".to_owned(), content, at_ms: None };
+        let message =
+            Message { event_type: "m.room.message".to_owned(), content, at_ms: None, sticky_ms: None };
         let transaction = self.transaction(&user, &new_room)?;
         sources.sender.send(&new_room, &user, message, &transaction)?;
         Ok(new_room)

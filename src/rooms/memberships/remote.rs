@@ -111,6 +111,7 @@ impl Memberships {
         let reference = EventReference::of(ends, rules)
             .map_err(|source| RoomError::CorruptEvent { event_id: ends.event_id().to_owned(), source })?;
         let draft = EventDraft {
+            sticky_ms: None,
             room_id: Some(ends.room_id().to_owned()),
             sender: user.to_owned(),
             event_type: "m.room.member".to_owned(),

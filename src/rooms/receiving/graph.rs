@@ -10,7 +10,7 @@ use crate::{
     storage::{
         Read, ShortEventId, ShortStateKeyId,
         records::{EventMeta, EventStatus},
-        tables::{CHAIN_EVENTS, CHAIN_POSITIONS},
+        tables::{CHAIN_ENTRIES, CHAIN_PLACES},
     },
 };
 
@@ -104,9 +104,9 @@ impl ReceivedEvents {
             }
             // The index of auth chains holds every event that can be in a state, with its key: so the event
             // itself need not be read.
-            let Some(place) = storage.get(&CHAIN_POSITIONS, &short)? else { continue };
-            let occupant = storage.get(&CHAIN_EVENTS, &place)?;
-            entries.extend(occupant.map(|(event, key)| (key, event)));
+            let Some(place) = storage.get(&CHAIN_PLACES, &short)? else { continue };
+            let entry = storage.get(&CHAIN_ENTRIES, &(place.chain, place.sequence))?;
+            entries.extend(entry.map(|entry| (entry.state_key, entry.event)));
         }
         if !missing.is_empty() {
             return Ok(Given::Missing(missing));

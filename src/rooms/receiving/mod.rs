@@ -349,6 +349,7 @@ impl ReceivedEvents {
             states: self.appender.states(),
             events: self.appender.events(),
             room: room.room,
+            now_ms: self.appender.now_ms(),
         }
     }
 

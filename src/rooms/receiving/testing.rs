@@ -122,6 +122,7 @@ impl Server {
             .map(|id| reference(&on.event(id)))
             .collect();
         let draft = EventDraft {
+            sticky_ms: None,
             room_id: Some(first.room_id().to_owned()),
             sender: sender.to_owned(),
             event_type: event_type.to_owned(),

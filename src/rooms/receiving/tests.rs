@@ -1,6 +1,6 @@
 //! What comes of events of other servers, one kind after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedUserId, RoomId, RoomVersionId};
 use serde_json::{Value, json};
@@ -307,6 +307,36 @@ fn many_ends_are_joined_by_an_event_nobody_sees() {
     assert_eq!(dummy.sender(), one.user("alice"));
     assert_eq!(dummy.prev_events().len(), limits::EXTREMITIES_UNJOINED_MAX + 1);
     assert!(!sees(&one, "alice", &room, dummy.event_id()));
+}
+
+#[test]
+fn ends_that_nobody_here_may_join_are_bounded() {
+    let (one, two, room) = two_servers(&V11);
+    let (alice, bob) = (one.user("alice"), two.user("bob"));
+    // Nobody of the first server may send messages, so that it can't join the ends.
+    let levels =
+        json!({"users": {alice.as_str(): 50, bob.as_str(): 100}, "events_default": 100, "state_default": 50});
+    one.rooms.set_state(&room, &alice, "m.room.power_levels", "", levels).unwrap();
+    let base = one.event(&one.ends(&room)[0]);
+    let state = one.state(&room);
+    let mut said = Vec::new();
+    for number in 0..limits::EXTREMITIES_MAX + 5 {
+        let event =
+            two.build(&one, &[&base], &state, (&bob, "m.room.message", None), &text(&number.to_string()));
+        one.accept(&event);
+        said.push(event.event_id().to_owned());
+        assert_eq!(one.ends(&room).len(), (number + 1).min(limits::EXTREMITIES_MAX));
+    }
+    let newest: BTreeSet<_> = said[5..].iter().cloned().collect();
+    assert_eq!(one.ends(&room).into_iter().collect::<BTreeSet<_>>(), newest);
+    assert_eq!(one.state(&room), state);
+    // What follows all that are left joins them.
+    let last: Vec<_> = said[5..].iter().map(|id| one.event(id)).collect();
+    for part in last.chunks(20) {
+        let previous: Vec<&Event> = part.iter().map(|event| &**event).collect();
+        one.accept(&two.build(&one, &previous, &state, (&bob, "m.room.message", None), &text("joined")));
+    }
+    assert_eq!(one.ends(&room).len(), limits::EXTREMITIES_MAX.div_ceil(20));
 }
 
 #[test]

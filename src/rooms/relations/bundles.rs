@@ -74,6 +74,19 @@ impl Bundles {
         }))
     }
 
+    /// The newest valid edit of an event that the viewer may see.
+    pub(in crate::rooms) fn newest_edit(
+        &self,
+        view: &RoomView<'_>,
+        event: &VisibleEvent,
+    ) -> Result<Option<VisibleEvent>, RoomError> {
+        if event.event().is_state() {
+            return Ok(None);
+        }
+        let summary = self.storage.get(&RELATION_SUMMARIES, &event.short())?;
+        summary.map_or(Ok(None), |summary| self.edit(view, event, &summary))
+    }
+
     fn shown(&self, view: &RoomView<'_>, short: ShortEventId) -> Result<Option<VisibleEvent>, RoomError> {
         let durable = self.storage.position();
         Ok(view.sees_short(short)?.filter(|event| event.meta().position <= durable))

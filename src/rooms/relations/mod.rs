@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-pub(super) use self::bundles::Bundles;
+pub(super) use self::{bundles::Bundles, relation::REPLACE};
 pub use self::{relation::Relation, thread_list::ThreadsPage};
 
 /// Which relations a client asks for.

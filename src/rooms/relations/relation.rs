@@ -54,7 +54,7 @@ impl Relation {
 
     /// As [`of`](Self::of), of an event's stored text, with the event's type: for where the event itself is
     /// not parsed.
-    pub(super) fn of_stored(json: &[u8]) -> Option<(Self, String)> {
+    pub(in crate::rooms) fn of_stored(json: &[u8]) -> Option<(Self, String)> {
         #[derive(Deserialize)]
         struct Stored {
             #[serde(rename = "type")]

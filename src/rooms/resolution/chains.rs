@@ -4,10 +4,13 @@ use super::short_ids;
 use crate::{
     matrix::event::Event,
     rooms::RoomError,
-    state::chain_cover::{AppendError, Appended, ChainPosition, ChainSource, NewEvent, Occupant, append},
+    state::chain_cover::{
+        AppendError, Appended, ChainEntry, ChainPosition, ChainSource, Link, NewEvent, Occupant, append,
+    },
     storage::{
         Direction, Read, ShortEventId, ShortStateKeyId, StorageError, Transaction,
-        tables::{CHAIN_BACKLINKS, CHAIN_EVENTS, CHAIN_LINKS, CHAIN_POSITIONS},
+        records::{ChainEntryRow, ChainLinkRow, ChainPlaceRow, ChainSequence},
+        tables::{CHAIN_BACKLINKS, CHAIN_ENTRIES, CHAIN_PLACES},
     },
 };
 
@@ -15,87 +18,53 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct StoredChains<'r, R>(pub &'r R);
 
-impl<R: Read> StoredChains<'_, R> {
-    /// The greatest target in `chain` of the links from `from.chain` up to `from.sequence`, of which the last
-    /// one leads to `last`. Origins rise with targets, so halving by seeks finds it.
-    fn greatest_target(
-        &self,
-        from: ChainPosition,
-        chain: u64,
-        last: u64,
-    ) -> Result<Option<u64>, StorageError> {
-        let (mut found, mut low, mut high) = (None, 0, last);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let range = CHAIN_LINKS.prefix_from(&(from.chain, chain), &(from.chain, chain, middle));
-            let row = self.0.scan(&CHAIN_LINKS, &range, Direction::Forward).next().transpose()?;
-            match row {
-                Some(((.., target), origin)) if origin <= from.sequence => {
-                    found = Some(target);
-                    low = target.saturating_add(1);
-                }
-                _ => high = middle,
-            }
-        }
-        Ok(found)
-    }
-}
-
 impl<R: Read> ChainSource for StoredChains<'_, R> {
     type Error = StorageError;
 
     fn position(&self, event: u64) -> Result<Option<ChainPosition>, StorageError> {
-        let place = self.0.get(&CHAIN_POSITIONS, &ShortEventId(event))?;
-        Ok(place.map(|(chain, sequence)| ChainPosition { chain, sequence }))
+        let place = self.0.get(&CHAIN_PLACES, &ShortEventId(event))?;
+        Ok(place.map(|ChainPlaceRow { chain, sequence }| ChainPosition { chain, sequence }))
     }
 
-    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, StorageError> {
-        let occupant = self.0.get(&CHAIN_EVENTS, &(position.chain, position.sequence))?;
-        Ok(occupant.map(|(event, state_key)| Occupant { event: event.0, state_key: state_key.0 }))
+    fn entry(&self, position: ChainPosition) -> Result<Option<ChainEntry>, StorageError> {
+        let row = self.0.get(&CHAIN_ENTRIES, &(position.chain, position.sequence))?;
+        Ok(row.map(entry))
+    }
+
+    fn entries_back(&self, position: ChainPosition, limit: usize) -> Result<Vec<ChainEntry>, StorageError> {
+        let until = position.after();
+        let range = CHAIN_ENTRIES.prefix_until(&(position.chain,), &(until.chain, until.sequence));
+        let rows = self.0.scan(&CHAIN_ENTRIES, &range, Direction::Backward).take(limit);
+        rows.map(|row| row.map(|(_, row)| entry(row))).collect()
     }
 
     fn last_sequence(&self, chain: u64) -> Result<u64, StorageError> {
-        let range = CHAIN_EVENTS.prefix(&(chain,));
-        let last = self.0.scan(&CHAIN_EVENTS, &range, Direction::Backward).next().transpose()?;
+        let range = CHAIN_ENTRIES.prefix(&(chain,));
+        let last = self.0.scan(&CHAIN_ENTRIES, &range, Direction::Backward).next().transpose()?;
         Ok(last.map_or(0, |((_, sequence), _)| sequence))
     }
 
-    fn links(&self, from: ChainPosition) -> Result<Vec<ChainPosition>, StorageError> {
-        let mut targets = Vec::new();
-        let mut next = Some(0);
-        // From one target chain to the next.
-        while let Some(chain) = next {
-            let range = CHAIN_LINKS.prefix_from(&(from.chain,), &(from.chain, chain, 0));
-            let first = self.0.scan(&CHAIN_LINKS, &range, Direction::Forward).next().transpose()?;
-            let Some(((_, chain, first), first_origin)) = first else { break };
-            next = chain.checked_add(1);
-            if first_origin > from.sequence {
-                continue;
-            }
-            let range = CHAIN_LINKS.prefix(&(from.chain, chain));
-            let last = self.0.scan(&CHAIN_LINKS, &range, Direction::Backward).next().transpose()?;
-            let sequence = match last {
-                Some(((.., last), origin)) if origin <= from.sequence => last,
-                Some(((.., last), _)) => self.greatest_target(from, chain, last)?.unwrap_or(first),
-                None => first,
-            };
-            targets.push(ChainPosition { chain, sequence });
-        }
-        Ok(targets)
-    }
-
-    fn first_link(&self, chain: u64, target: ChainPosition) -> Result<Option<u64>, StorageError> {
-        let key = (chain, target.chain, target.sequence);
-        let range = CHAIN_LINKS.prefix_from(&(chain, target.chain), &key);
-        let first = self.0.scan(&CHAIN_LINKS, &range, Direction::Forward).next().transpose()?;
-        Ok(first.map(|(_, origin)| origin))
-    }
-
     fn backlinks(&self, target: ChainPosition, limit: usize) -> Result<Vec<ChainPosition>, StorageError> {
-        let key = (target.chain, target.sequence, 0, 0);
+        let key = (target.chain, target.sequence, 0);
         let range = CHAIN_BACKLINKS.prefix_from(&(target.chain,), &key);
         let rows = self.0.scan(&CHAIN_BACKLINKS, &range, Direction::Forward).take(limit);
-        rows.map(|row| row.map(|((.., chain, sequence), ())| ChainPosition { chain, sequence })).collect()
+        let origin = |((.., chain), ChainSequence(sequence)): ((u64, u64, u64), ChainSequence)| {
+            ChainPosition { chain, sequence }
+        };
+        rows.map(|row| row.map(origin)).collect()
+    }
+}
+
+fn entry(row: ChainEntryRow) -> ChainEntry {
+    let link = |link: ChainLinkRow| Link {
+        to: ChainPosition { chain: link.chain, sequence: link.sequence },
+        depth: link.depth,
+    };
+    ChainEntry {
+        occupant: Occupant { event: row.event.0, state_key: row.state_key.0 },
+        depth: row.depth,
+        is_reserved: row.is_reserved,
+        links: row.links.into_iter().map(link).collect(),
     }
 }
 
@@ -141,13 +110,21 @@ pub fn index_event(
 
 /// Writes the rows of an event that has got its place.
 pub(super) fn put_rows(rows: &mut Transaction<'_>, appended: &Appended) {
-    let Appended { occupant, position, links } = appended;
+    let Appended { position, entry, targets } = appended;
     let ChainPosition { chain, sequence } = *position;
-    let (short, key) = (ShortEventId(occupant.event), ShortStateKeyId(occupant.state_key));
-    rows.put(&CHAIN_POSITIONS, &short, &(chain, sequence));
-    rows.put(&CHAIN_EVENTS, &(chain, sequence), &(short, key));
-    for target in links {
-        rows.put(&CHAIN_LINKS, &(chain, target.chain, target.sequence), &sequence);
-        rows.put(&CHAIN_BACKLINKS, &(target.chain, target.sequence, chain, sequence), &());
+    let event = ShortEventId(entry.occupant.event);
+    let link =
+        |link: &Link| ChainLinkRow { chain: link.to.chain, sequence: link.to.sequence, depth: link.depth };
+    let row = ChainEntryRow {
+        event,
+        state_key: ShortStateKeyId(entry.occupant.state_key),
+        depth: entry.depth,
+        is_reserved: entry.is_reserved,
+        links: entry.links.iter().map(link).collect(),
+    };
+    rows.put(&CHAIN_PLACES, &event, &ChainPlaceRow { chain, sequence });
+    rows.put(&CHAIN_ENTRIES, &(chain, sequence), &row);
+    for target in targets {
+        rows.put(&CHAIN_BACKLINKS, &(target.chain, target.sequence, chain), &ChainSequence(sequence));
     }
 }

@@ -18,15 +18,15 @@ fn assert_same<C: ChainSource<Error = StorageError>>(stored: &C, memory: &Memory
     for event in 1..=events {
         assert_eq!(stored.position(event).unwrap(), memory.position(event).unwrap());
         let Some(position) = memory.position(event).unwrap() else { continue };
-        assert_eq!(stored.event_at(position).unwrap(), memory.event_at(position).unwrap());
+        assert_eq!(stored.entry(position).unwrap(), memory.entry(position).unwrap());
         let last = memory.last_sequence(position.chain).unwrap();
         assert_eq!(stored.last_sequence(position.chain).unwrap(), last);
         for sequence in 0..=last + 1 {
             let from = ChainPosition { chain: position.chain, sequence };
-            assert_eq!(stored.links(from).unwrap(), memory.links(from).unwrap(), "{from:?}");
-            assert_eq!(stored.backlinks(from, 5).unwrap(), memory.backlinks(from, 5).unwrap());
-            for chain in 1..=events {
-                assert_eq!(stored.first_link(chain, from).unwrap(), memory.first_link(chain, from).unwrap());
+            for limit in [1, 3, 100] {
+                let entries = stored.entries_back(from, limit).unwrap();
+                assert_eq!(entries, memory.entries_back(from, limit).unwrap(), "{from:?}");
+                assert_eq!(stored.backlinks(from, limit).unwrap(), memory.backlinks(from, limit).unwrap());
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     matrix::event::Event,
     rooms::{EventStore, RoomError},
     state::{
-        chain_cover::{ChainPosition, ChainSource, Occupant},
+        chain_cover::{ChainEntry, ChainPosition, ChainSource},
         resolution::{RoomEvent, RoomView},
     },
     storage::{CodecError, Read, ShortEventId, StorageError, tables::EVENT_JSON},
@@ -84,20 +84,16 @@ impl<R: Read> ChainSource for StoredView<'_, R> {
         self.chains().position(event)
     }
 
-    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, StorageError> {
-        self.chains().event_at(position)
+    fn entry(&self, position: ChainPosition) -> Result<Option<ChainEntry>, StorageError> {
+        self.chains().entry(position)
+    }
+
+    fn entries_back(&self, position: ChainPosition, limit: usize) -> Result<Vec<ChainEntry>, StorageError> {
+        self.chains().entries_back(position, limit)
     }
 
     fn last_sequence(&self, chain: u64) -> Result<u64, StorageError> {
         self.chains().last_sequence(chain)
-    }
-
-    fn links(&self, from: ChainPosition) -> Result<Vec<ChainPosition>, StorageError> {
-        self.chains().links(from)
-    }
-
-    fn first_link(&self, chain: u64, target: ChainPosition) -> Result<Option<u64>, StorageError> {
-        self.chains().first_link(chain, target)
     }
 
     fn backlinks(&self, target: ChainPosition, limit: usize) -> Result<Vec<ChainPosition>, StorageError> {

@@ -28,6 +28,8 @@ pub struct Message {
     pub content: CanonicalJsonObject,
     /// When it was sent, in milliseconds since 1970, if that was before: for application services.
     pub at_ms: Option<u64>,
+    /// For how many milliseconds it is sticky (MSC4354).
+    pub sticky_ms: Option<u64>,
 }
 
 /// An event whose sending a client asked for some time ago.
@@ -41,6 +43,8 @@ pub struct LaterEvent {
     pub content: CanonicalJsonObject,
     /// As that of a [`Message`].
     pub at_ms: Option<u64>,
+    /// As that of a [`Message`].
+    pub sticky_ms: Option<u64>,
 }
 
 /// A client's request to set a state event.
@@ -54,6 +58,8 @@ pub struct StateEvent {
     pub content: CanonicalJsonObject,
     /// As that of a [`Message`]; not regarded for memberships.
     pub at_ms: Option<u64>,
+    /// As that of a [`Message`]; not regarded for memberships.
+    pub sticky_ms: Option<u64>,
 }
 
 impl EventSender {
@@ -71,7 +77,7 @@ impl EventSender {
         message: Message,
         transaction: &ClientTransaction,
     ) -> Result<OwnedEventId, RoomError> {
-        let draft = Draft::message(sender, &message.event_type, message.content);
+        let draft = Draft::message(sender, &message.event_type, message.content).sticky(message.sticky_ms);
         self.send_once(room_id, draft, message.at_ms, transaction)
     }
 
@@ -119,11 +125,14 @@ impl EventSender {
         event: LaterEvent,
         transaction: &ClientTransaction,
     ) -> Result<OwnedEventId, RoomError> {
-        let LaterEvent { event_type, state_key, content, at_ms } = event;
+        let LaterEvent { event_type, state_key, content, at_ms, sticky_ms } = event;
         match state_key {
-            None => self.send(room_id, sender, Message { event_type, content, at_ms }, transaction),
+            None => {
+                let message = Message { event_type, content, at_ms, sticky_ms };
+                self.send(room_id, sender, message, transaction)
+            }
             Some(state_key) => {
-                let event = StateEvent { event_type, state_key, content, at_ms };
+                let event = StateEvent { event_type, state_key, content, at_ms, sticky_ms };
                 self.put_state_once(room_id, sender, event, Some(transaction))
             }
         }
@@ -147,7 +156,7 @@ impl EventSender {
         event: StateEvent,
         transaction: Option<&ClientTransaction>,
     ) -> Result<OwnedEventId, RoomError> {
-        let StateEvent { event_type, state_key, content, at_ms } = event;
+        let StateEvent { event_type, state_key, content, at_ms, sticky_ms } = event;
         let (event_type, state_key) = (event_type.as_str(), state_key.as_str());
         if event_type == "m.room.member" {
             let target = <&UserId>::try_from(state_key).map_err(|_| {
@@ -165,10 +174,11 @@ impl EventSender {
         if event_type == "m.room.power_levels" {
             checks::check_levels(&content, batch.rules())?;
         }
-        let event = batch.push(Draft::state(sender, event_type, state_key, content))?;
+        let event = batch.push(Draft::state(sender, event_type, state_key, content).sticky(sticky_ms))?;
         if let Some(held) = &held
             && held.sender() == sender
             && held.content_json() == event.content_json()
+            && sticky_ms.is_none()
         {
             return Ok(held.event_id().to_owned());
         }

@@ -34,7 +34,7 @@ fn sending(version: RoomVersionId) -> Sending {
 
 fn state_event(event_type: &str, state_key: &str, json: Value) -> StateEvent {
     let (event_type, state_key) = (event_type.to_owned(), state_key.to_owned());
-    StateEvent { event_type, state_key, content: content(json), at_ms: None }
+    StateEvent { event_type, state_key, content: content(json), at_ms: None, sticky_ms: None }
 }
 
 impl Sending {
@@ -45,8 +45,12 @@ impl Sending {
     }
 
     fn send(&self, json: Value, id: &str) -> Result<OwnedEventId, RoomError> {
-        let message =
-            Message { event_type: "m.room.message".to_owned(), content: content(json), at_ms: None };
+        let message = Message {
+            event_type: "m.room.message".to_owned(),
+            content: content(json),
+            at_ms: None,
+            sticky_ms: None,
+        };
         self.sender.send(&self.room, &self.alice, message, &self.transaction("send", id))
     }
 
@@ -77,8 +81,12 @@ fn who_is_not_in_the_room_can_not_tell_it_from_none() {
     let mallory = RoomsFixture::user("mallory");
     let unknown = OwnedRoomId::try_from("!unknown:example.org").unwrap();
     for room in [&sending.room, &unknown] {
-        let message =
-            Message { event_type: "m.room.message".to_owned(), content: content(json!({})), at_ms: None };
+        let message = Message {
+            event_type: "m.room.message".to_owned(),
+            content: content(json!({})),
+            at_ms: None,
+            sticky_ms: None,
+        };
         let outcome = sending.sender.send(room, &mallory, message, &sending.transaction("send", "1"));
         assert_eq!(outcome.unwrap_err().to_string(), "@mallory:example.org is not in the room");
         let outcome = sending.sender.put_state(room, &mallory, state_event("m.room.topic", "", json!({})));

@@ -24,6 +24,7 @@ pub(super) fn build(
         storage: on.storage(),
         events: readers.events.clone(),
         typing: typing.clone(),
+        presence: users.presence.clone(),
         appservices: appservices.clone(),
         queues: queues.clone(),
     });

@@ -160,6 +160,7 @@ pub fn build(config: &Config, storage: &Storage, clock: &Clock) -> Result<ApiSta
 /// What is said of this server that the operator chooses.
 fn advertised(config: &Config) -> Advertised {
     Advertised {
+        thread_subscriptions: config.thread_subscriptions,
         default_room_version: config.default_room_version.clone(),
         client_base_url: config.well_known.client.as_ref().map(|url| url.as_str().to_owned()),
         livekit_urls: users::livekit_urls(config),

@@ -9,7 +9,7 @@ use crate::{
 
 /// What each user wants to be notified of.
 pub(super) fn rules(on: Foundation<'_>) -> PushRules {
-    PushRules::new(on.storage())
+    PushRules::new(on.storage()).following_threads(on.config.thread_subscriptions)
 }
 
 /// What each user has not read yet.

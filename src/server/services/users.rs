@@ -8,8 +8,9 @@ use crate::{
     config::{self, Config},
     users::{
         AccountData, Accounts, Clock, DehydratedDevices, Devices, EncryptionKeys, Filters, KeyBackups,
-        LoginTokens, OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy, Rendezvous, Sessions,
-        SharedSecret, Terms, ToDevice, TurnAuthentication, TurnServers, Uiaa, UserError,
+        LoginSecret, LoginTokens, OpenIdTokens, Passwords, Presence, Profiles, RegistrationPolicy,
+        Rendezvous, Sessions, SharedSecret, Terms, ToDevice, TurnAuthentication, TurnServers, Uiaa,
+        UserError,
     },
 };
 
@@ -38,6 +39,7 @@ pub(super) fn build(on: Foundation<'_>) -> Result<UserServices, StartError> {
         login_tokens: LoginTokens::new(on.clock()),
         uiaa: Uiaa::new(accounts.clone(), registration_policy(config), on.clock()).with_terms(terms(config)),
         shared_secret: shared_secret(config, on.clock)?,
+        login_secret: login_secret(config),
         presence: presence(config, on.clock),
         turn_servers: turn_servers(config, on.clock),
         rtc_foci: RtcFoci(livekit_urls(config)),
@@ -68,6 +70,12 @@ fn terms(config: &Config) -> Option<Terms> {
 fn shared_secret(config: &Config, clock: &Clock) -> Result<Option<SharedSecret>, UserError> {
     let secret = config.registration_shared_secret.as_ref();
     secret.map(|secret| SharedSecret::new(secret.expose(), clock.clone())).transpose()
+}
+
+/// Logging in with a secret, where the operator has set one.
+fn login_secret(config: &Config) -> LoginSecret {
+    let secret = config.login_shared_secret.as_ref();
+    secret.map_or_else(LoginSecret::default, |secret| LoginSecret::new(secret.expose()))
 }
 
 /// The TURN servers that the operator has set, if there is a way to prove oneself to them.

@@ -18,7 +18,13 @@
 //!    links from `(c, ≤ s)` to `(d, ≥ t)`.
 //! 3. A link from `(c, s)` to `(d, t)` is there only if the event at `(c, s)` cites the one at `(d, t)`.
 //! 4. The links from one chain to another rise strictly in both origin and target: one that adds nothing is
-//!    not stored. So per pair of chains "what does s reach" and "which is the first to reach t" are seeks.
+//!    not stored.
+//! 5. An entry's links are those of its event alone; at sequences 1, 17, 33, … ([`CHAIN_SUMMARY_STRIDE`])
+//!    those of all events of the chain so far, per target chain the greatest.
+//! 6. An event's *auth depth* is greater than that of each event that it cites: 1 if it cites none, else one
+//!    more than the greatest. So whatever reaches an event lies deeper than it.
+//! 7. A chain whose first event cites an event of its own type and state key is *reserved* to that key. So a
+//!    key's events lie in few chains: strangers can take the end of one chain of theirs, but not of the next.
 //!
 //! A chain's number is the short id of its first event, so that no counter is needed.
 //!
@@ -26,33 +32,40 @@
 //! | row | key | value | read by |
 //! |---|---|---|---|
 //! | place | event | chain, sequence | [`ChainSource::position`] |
-//! | occupant | chain, sequence | event, state key | [`ChainSource::event_at`], [`ChainSource::last_sequence`] (last key of the prefix) |
-//! | link | chain, target chain, target sequence | origin sequence | [`ChainSource::first_link`] (one seek), [`ChainSource::links`] (per target chain, the last row; where its origin is too late, halving by seeks) |
-//! | backlink | target chain, target sequence, chain, sequence | – | [`ChainSource::backlinks`] (a range) |
+//! | entry | chain, sequence | [`ChainEntry`] | [`ChainSource::entry`], [`ChainSource::entries_back`], [`ChainSource::last_sequence`] (last key of the prefix) |
+//! | backlink | target chain, target sequence, chain | sequence | [`ChainSource::backlinks`] (a range) |
 //!
-//! All are short ids (u64) and are written once; an [`Appended`] holds one event's rows. They can be rebuilt
-//! from the events by [`append`]ing them again in any order that has auth events first ([`backfill`]), and
-//! checked event by event ([`verify`]).
+//! All are written once; an [`Appended`] holds one event's rows. They can be rebuilt from the events by
+//! [`append`]ing them again in any order that has auth events first ([`backfill`]), and checked event by event
+//! ([`verify`]).
 //!
 //! # Cost
-//! A join usually cites three events that lie in one or two chains: one place, one occupant, one or two
-//! links. Appending reads the places of the cited events (at most ten) and makes a seek per pair of chains.
-//! A reach costs the chains that it enters: those of the power levels, of whoever sent them, and of the
-//! users who invited one another down to the event.
+//! A join usually cites three events, each in a chain of its own: one place, one entry, two backlinks.
+//! Appending reads the places of the cited events (at most ten) and the links of each: at most 16 rows side by
+//! side. A difference costs the chains in which the auth chains differ, and a few rows for each; neither the
+//! events between nor what both have in common.
+//!
+//! [`CHAIN_SUMMARY_STRIDE`]: super::limits::CHAIN_SUMMARY_STRIDE
 
 mod append;
 mod backfill;
 mod difference;
+mod links;
 mod memory;
+mod probe;
 mod reach;
+mod sets;
 mod verify;
 
+#[cfg(test)]
+mod cost_tests;
 #[cfg(test)]
 mod tests;
 
 pub use append::{AppendError, Appended, NewEvent, append};
 pub use backfill::{BackfillError, backfill};
-pub use difference::{ChainRange, auth_difference, difference_of};
+pub use difference::{ChainRange, auth_difference};
+pub use links::{first_link, links};
 pub use memory::MemoryChains;
 pub use reach::{Reach, is_in_auth_chain};
 pub use verify::{ChainDefect, verify};
@@ -66,6 +79,26 @@ pub struct ChainPosition {
     pub sequence: u64,
 }
 
+impl ChainPosition {
+    /// The place before this one in its chain; `None` at the chain's start.
+    pub fn before(self) -> Option<Self> {
+        let sequence = self.sequence.checked_sub(1).filter(|sequence| *sequence > 0)?;
+        Some(Self { sequence, ..self })
+    }
+
+    /// The place after this one.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self { sequence: self.sequence.saturating_add(1), ..self }
+    }
+
+    /// The first place of this one's chain.
+    #[must_use]
+    pub fn start(self) -> Self {
+        Self { sequence: 1, ..self }
+    }
+}
+
 /// Who is at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Occupant {
@@ -73,6 +106,28 @@ pub struct Occupant {
     pub event: u64,
     /// The short id of its type and state key.
     pub state_key: u64,
+}
+
+/// A link to an event of another chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Where that is.
+    pub to: ChainPosition,
+    /// Its auth depth.
+    pub depth: u64,
+}
+
+/// What the index knows of the event at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainEntry {
+    /// The event.
+    pub occupant: Occupant,
+    /// Its auth depth (invariant 6).
+    pub depth: u64,
+    /// At the start of a chain: whether it is reserved to the event's key (invariant 7). Else false.
+    pub is_reserved: bool,
+    /// Its links by invariant 5, in the order of chains, each chain once.
+    pub links: Vec<Link>,
 }
 
 /// A read-only view of the rows of one room's index (see the module's table of rows).
@@ -83,20 +138,22 @@ pub trait ChainSource {
     /// Where an event is; `None` if it has not been appended.
     fn position(&self, event: u64) -> Result<Option<ChainPosition>, Self::Error>;
 
-    /// Who is there; `None` past the end of the chain.
-    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, Self::Error>;
+    /// What is there; `None` past the end of the chain.
+    fn entry(&self, position: ChainPosition) -> Result<Option<ChainEntry>, Self::Error>;
+
+    /// The entries from `position` back towards the start of its chain, at most `limit`.
+    fn entries_back(&self, position: ChainPosition, limit: usize) -> Result<Vec<ChainEntry>, Self::Error>;
 
     /// The last sequence of a chain; 0 if there is no such chain.
     fn last_sequence(&self, chain: u64) -> Result<u64, Self::Error>;
 
-    /// For each other chain that events of `from.chain` up to `from.sequence` link to, the greatest target.
-    fn links(&self, from: ChainPosition) -> Result<Vec<ChainPosition>, Self::Error>;
-
-    /// The least sequence of `chain` that links to `target` or a later event of its chain.
-    fn first_link(&self, chain: u64, target: ChainPosition) -> Result<Option<u64>, Self::Error>;
-
     /// The origins of the links to `target` or a later event of its chain, by target; at most `limit`.
     fn backlinks(&self, target: ChainPosition, limit: usize) -> Result<Vec<ChainPosition>, Self::Error>;
+
+    /// Who is there; `None` past the end of the chain.
+    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, Self::Error> {
+        Ok(self.entry(position)?.map(|entry| entry.occupant))
+    }
 }
 
 impl<C: ChainSource + ?Sized> ChainSource for &C {
@@ -106,20 +163,16 @@ impl<C: ChainSource + ?Sized> ChainSource for &C {
         (**self).position(event)
     }
 
-    fn event_at(&self, position: ChainPosition) -> Result<Option<Occupant>, Self::Error> {
-        (**self).event_at(position)
+    fn entry(&self, position: ChainPosition) -> Result<Option<ChainEntry>, Self::Error> {
+        (**self).entry(position)
+    }
+
+    fn entries_back(&self, position: ChainPosition, limit: usize) -> Result<Vec<ChainEntry>, Self::Error> {
+        (**self).entries_back(position, limit)
     }
 
     fn last_sequence(&self, chain: u64) -> Result<u64, Self::Error> {
         (**self).last_sequence(chain)
-    }
-
-    fn links(&self, from: ChainPosition) -> Result<Vec<ChainPosition>, Self::Error> {
-        (**self).links(from)
-    }
-
-    fn first_link(&self, chain: u64, target: ChainPosition) -> Result<Option<u64>, Self::Error> {
-        (**self).first_link(chain, target)
     }
 
     fn backlinks(&self, target: ChainPosition, limit: usize) -> Result<Vec<ChainPosition>, Self::Error> {

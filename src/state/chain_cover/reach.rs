@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{ChainPosition, ChainSource};
+use super::{ChainPosition, ChainSource, Link, links};
 
-/// A set of events that holds the auth chain of each: per chain, everything up to one sequence number.
+/// A set of events that holds the auth chain of each, down to an auth depth: per chain, everything up to one
+/// sequence number.
 ///
 /// Grows by chains, not by events. Walking links visits a chain again only when more of it is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,12 +14,19 @@ pub struct Reach {
     last: HashMap<u64, u64>,
     /// Chains whose links are to be followed (again).
     open: Vec<u64>,
+    /// Events of a lesser auth depth may be left out.
+    floor: u64,
 }
 
 impl Reach {
     /// No events.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No events, and never to be asked for those of an auth depth less than `floor`.
+    pub fn down_to(floor: u64) -> Self {
+        Self { floor, ..Self::default() }
     }
 
     /// Adds the event at `position` and its auth chain.
@@ -34,11 +42,9 @@ impl Reach {
         position: ChainPosition,
     ) -> Result<(), C::Error> {
         // All that the event cites is the event before it and the targets of links up to its own.
-        for target in source.links(position)? {
-            self.raise(target);
-        }
-        if let Some(sequence) = position.sequence.checked_sub(1).filter(|before| *before > 0) {
-            self.raise(ChainPosition { chain: position.chain, sequence });
+        self.raise_all(links(source, position)?);
+        if let Some(before) = position.before() {
+            self.raise(before);
         }
         self.follow(source)
     }
@@ -58,6 +64,11 @@ impl Reach {
         self.last.iter().map(|(chain, sequence)| ChainPosition { chain: *chain, sequence: *sequence })
     }
 
+    fn raise_all(&mut self, links: Vec<Link>) {
+        let floor = self.floor;
+        links.into_iter().filter(|link| link.depth >= floor).for_each(|link| self.raise(link.to));
+    }
+
     fn raise(&mut self, position: ChainPosition) {
         let last = self.last.entry(position.chain).or_default();
         if *last < position.sequence {
@@ -69,9 +80,7 @@ impl Reach {
     fn follow<C: ChainSource>(&mut self, source: &C) -> Result<(), C::Error> {
         while let Some(chain) = self.open.pop() {
             let sequence = self.last_of(chain);
-            for target in source.links(ChainPosition { chain, sequence })? {
-                self.raise(target);
-            }
+            self.raise_all(links(source, ChainPosition { chain, sequence })?);
         }
         Ok(())
     }
@@ -86,7 +95,13 @@ pub fn is_in_auth_chain<C: ChainSource>(
     if ancestor.chain == event.chain {
         return Ok(ancestor.sequence < event.sequence);
     }
-    let mut reach = Reach::new();
+    let (Some(entry), Some(of_event)) = (source.entry(ancestor)?, source.entry(event)?) else {
+        return Ok(false);
+    };
+    if of_event.depth <= entry.depth {
+        return Ok(false);
+    }
+    let mut reach = Reach::down_to(entry.depth);
     reach.add_auth_chain(source, event)?;
     Ok(reach.contains(ancestor))
 }

@@ -7,7 +7,7 @@ use ruma::room_version_rules::StateResolutionV2Rules;
 use super::{
     ResolutionError, Room, RoomView, conflicts::Conflicts, subgraph::conflicted_subgraph, upward::Upward,
 };
-use crate::state::chain_cover::{ChainPosition, ChainRange, Occupant, Reach, difference_of};
+use crate::state::chain_cover::{ChainPosition, ChainRange, Occupant, auth_difference};
 use crate::state::limits::FULL_CONFLICTED_SET_MAX;
 use crate::state::tree::NodeSource;
 
@@ -52,17 +52,13 @@ where
     S: NodeSource<Error = V::Error>,
     V: RoomView,
 {
-    let mut chains = Vec::with_capacity(conflicts.states);
+    let mut sets = Vec::with_capacity(conflicts.states);
     for state in 0..conflicts.states {
-        let mut reach = Reach::new();
-        for event in conflicts.of_state(state) {
-            let position = room.events.position(event)?;
-            reach.add_auth_chain(room.view, position).map_err(ResolutionError::View)?;
-        }
-        chains.push(reach);
+        let positions = conflicts.of_state(state).map(|event| room.events.position(event));
+        sets.push(positions.collect::<Result<Vec<ChainPosition>, _>>()?);
     }
     let mut upward = Upward::new(room, conflicts);
-    for mut range in difference_of(&chains) {
+    for mut range in auth_difference(room.view, &sets).map_err(ResolutionError::View)? {
         if is_all_in(room, range, set)? {
             continue;
         }

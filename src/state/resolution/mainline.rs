@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{ResolutionError, Room, RoomEvent, RoomView};
-use crate::state::chain_cover::{ChainPosition, Reach};
+use crate::state::chain_cover::{ChainPosition, is_in_auth_chain};
 
 /// The mainline of a power levels event P₀, as far down as it was needed: P₀, P₁, … where each is the power
 /// levels event in the auth events of the one before.
@@ -11,8 +11,8 @@ struct Mainline<'c, 'r, S, V: RoomView> {
     room: &'c Room<'r, S, V>,
     /// Event to index.
     indices: HashMap<u64, usize>,
-    /// The lowest event so far, with its auth chain; `None` below the end of the mainline.
-    lowest: Option<(u64, Reach)>,
+    /// The lowest event so far, with its place; `None` below the end of the mainline.
+    lowest: Option<(u64, ChainPosition)>,
     /// Power levels events whose position is known.
     known: HashMap<u64, usize>,
 }
@@ -32,10 +32,7 @@ impl<'c, 'r, S, V: RoomView> Mainline<'c, 'r, S, V> {
         // A circle ends the mainline: its events are all there.
         let Some(event) = event.filter(|event| !self.indices.contains_key(event)) else { return Ok(()) };
         self.indices.insert(event, self.indices.len());
-        let mut reach = Reach::new();
-        let position = self.room.events.position(event)?;
-        reach.add_auth_chain(self.room.view, position).map_err(ResolutionError::View)?;
-        self.lowest = Some((event, reach));
+        self.lowest = Some((event, self.room.events.position(event)?));
         Ok(())
     }
 
@@ -50,11 +47,11 @@ impl<'c, 'r, S, V: RoomView> Mainline<'c, 'r, S, V> {
             if let Some(index) = self.indices.get(&event) {
                 return Ok(Some(*index));
             }
-            let next = match &self.lowest {
-                Some((lowest, reach)) if reach.contains(position) => self.power_levels_of(*lowest)?,
-                _ => return Ok(None),
-            };
-            self.push(next)?;
+            let Some((lowest, at)) = self.lowest else { return Ok(None) };
+            if !is_in_auth_chain(self.room.view, position, at).map_err(ResolutionError::View)? {
+                return Ok(None);
+            }
+            self.push(self.power_levels_of(lowest)?)?;
         }
     }
 

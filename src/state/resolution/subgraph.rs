@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{ResolutionError, Room, RoomView};
-use crate::state::chain_cover::{ChainPosition, ChainRange, Reach};
+use crate::state::chain_cover::{ChainPosition, ChainRange, Reach, first_link, links};
 
 /// The *conflicted state subgraph*: every event on a path of auth edges from one event of the conflicted
 /// state set to another, ends included.
@@ -15,15 +15,21 @@ pub(super) fn conflicted_subgraph<S, V: RoomView>(
     room: &Room<'_, S, V>,
     conflicted: &[ChainPosition],
 ) -> Result<Vec<ChainRange>, ResolutionError<V::Error>> {
-    let mut below = Reach::new();
+    // Nothing that is not deeper than all of them reaches one.
+    let mut floor = u64::MAX;
+    for position in conflicted {
+        let entry = room.view.entry(*position).map_err(ResolutionError::View)?;
+        floor = entry.ok_or(ResolutionError::ChainGap(position.chain))?.depth.min(floor);
+    }
+    let mut below = Reach::down_to(floor);
     for position in conflicted {
         below.add(room.view, *position).map_err(ResolutionError::View)?;
     }
     // Which of these chains link to which.
     let mut linking: HashMap<u64, Vec<u64>> = HashMap::new();
     for last in below.iter() {
-        for target in room.view.links(last).map_err(ResolutionError::View)? {
-            linking.entry(target.chain).or_default().push(last.chain);
+        for link in links(room.view, last).map_err(ResolutionError::View)? {
+            linking.entry(link.to.chain).or_default().push(last.chain);
         }
     }
     // Per chain, the first sequence that reaches a conflicted event.
@@ -37,10 +43,10 @@ pub(super) fn conflicted_subgraph<S, V: RoomView>(
     while let Some(chain) = open.pop() {
         let Some(sequence) = first.get(&chain).copied() else { continue };
         for origin in linking.get(&chain).into_iter().flatten().copied() {
-            let link = room.view.first_link(origin, ChainPosition { chain, sequence });
+            let end = ChainPosition { chain: origin, sequence: below.last_of(origin) };
+            let link = first_link(room.view, end, ChainPosition { chain, sequence });
             let Some(link) = link.map_err(ResolutionError::View)? else { continue };
-            let known = first.get(&origin).copied().unwrap_or(u64::MAX);
-            if link <= below.last_of(origin) && link < known {
+            if link < first.get(&origin).copied().unwrap_or(u64::MAX) {
                 first.insert(origin, link);
                 open.push(origin);
             }

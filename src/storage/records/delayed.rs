@@ -23,6 +23,9 @@ pub struct DelayedEventRecord {
     pub scheduled_at_ms: u64,
     /// The time that an application service gives it.
     pub dated_ms: Option<u64>,
+    /// For how many milliseconds it is sticky, from when it is sent.
+    #[serde(default)]
+    pub sticky_ms: Option<u64>,
     /// The device and the hash of the request that scheduled it (DELAYED_TRANSACTIONS).
     pub transaction: Option<(String, [u8; 32])>,
     /// What became of it; `None` while it is scheduled.

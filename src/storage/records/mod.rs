@@ -4,6 +4,7 @@ mod activity;
 mod administration;
 mod appservices;
 mod backups;
+mod chains;
 mod delayed;
 mod directory;
 mod encryption;
@@ -17,12 +18,14 @@ mod remote_devices;
 mod reports;
 mod rooms;
 mod servers;
+mod subscriptions;
 mod users;
 
 pub use activity::{RoomActivity, RoomKind};
 pub use administration::{DeletionPhase, RegistrationTokenRecord, RoomBlockRecord, RoomDeletionRecord};
 pub use appservices::{AppserviceDelivery, QueuedForAppservice};
 pub use backups::BackupRecord;
+pub use chains::{ChainEntryRow, ChainLinkRow, ChainPlaceRow, ChainSequence};
 pub use delayed::{DelayedEventRecord, DelayedOutcome};
 pub use directory::DirectoryEntry;
 pub use encryption::{DehydratedDeviceRecord, FallbackKey, KeyStock};
@@ -36,6 +39,7 @@ pub use remote_devices::{RemoteDevice, RemoteDeviceList};
 pub use reports::ReportRecord;
 pub use rooms::{EventMeta, EventStatus, Membership, MembershipRow, RoomHead, RoomRecord};
 pub use servers::{DestinationFailures, KeyDocumentRecord, ServerKeyRecord, ServerKeysRecord};
+pub use subscriptions::{SubscriptionState, ThreadSubscriptionRow};
 pub use users::{
     AccountDataRow, AccountRecord, DeviceRecord, LastSeenRecord, MessageRateOverride, RefreshRecord,
 };

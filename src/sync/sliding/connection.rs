@@ -98,6 +98,8 @@ pub(super) struct News {
     pub(super) rules: RulesTold,
     /// True when global account data has been told.
     pub(super) account_data: bool,
+    /// True when the threads that the user follows have been told.
+    pub(super) subscriptions: bool,
     /// A hash of what was told of the device's keys.
     pub(super) keys: Option<u64>,
 }
@@ -127,6 +129,8 @@ pub(super) struct ToldAll {
     pub(super) rules: RulesTold,
     /// True when global account data has been told.
     pub(super) account_data: bool,
+    /// True when the threads that the user follows have been told.
+    pub(super) subscriptions: bool,
     /// A hash of what was told of the device's keys; `None` if that was not asked for.
     pub(super) keys: Option<u64>,
     /// The wanted states that rooms share.
@@ -166,6 +170,8 @@ impl ToldAll {
         self.until = Some(news.until);
         self.rules = news.rules;
         self.account_data |= news.account_data;
+        // Who left it out of a request is told all of it again.
+        self.subscriptions = news.subscriptions;
         self.keys = news.keys;
         (added, removed)
     }

@@ -133,6 +133,8 @@ impl<'a> Look<'a> {
         let (keys, has_encryption_news) = self.encryption(&mut response.extensions)?;
         news.keys = keys;
         news.account_data = self.global_account_data(&mut response.extensions)?;
+        news.subscriptions = self.thread_subscriptions(&mut response.extensions)?;
+        self.sticky_events(&mut response)?;
         response.lists.clone_from(&news.rules.lists);
         let is_news = self.since.is_none()
             || !response.rooms.is_empty()

@@ -21,7 +21,9 @@ mod required_state;
 pub mod response;
 mod room;
 mod rules;
+mod sticky;
 mod stripped;
+mod subscriptions;
 pub mod user_rooms;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -100,6 +100,45 @@ pub struct ExtensionsRequest {
     /// Who is typing.
     #[serde(default)]
     pub typing: RoomExtension,
+    /// Which threads the user follows (MSC4308).
+    #[serde(default, rename = "io.element.msc4308.thread_subscriptions")]
+    pub thread_subscriptions: SubscriptionsExtension,
+    /// Events that are sticky (MSC4354).
+    #[serde(default, rename = "org.matrix.msc4354.sticky_events")]
+    pub sticky_events: StickyExtension,
+}
+
+/// Events that are sticky (MSC4354, MSC4480).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct StickyExtension {
+    /// True when they are wanted.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// The most events of an answer.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// The `next_batch` of the last answer that arrived.
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+impl StickyExtension {
+    /// Up to where events have arrived.
+    pub(super) fn since(&self) -> Result<Option<u64>, SyncError> {
+        let since = self.since.as_deref().filter(|since| !since.is_empty());
+        since.map(|since| since.parse().map_err(|_| SyncError::InvalidSince)).transpose()
+    }
+}
+
+/// Which threads the user follows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionsExtension {
+    /// True when changes are wanted.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// The most changes of an answer.
+    #[serde(default)]
+    pub limit: Option<u64>,
 }
 
 /// Messages for the device.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde::Serialize;
 
 use crate::sync::v3::response::EventJson;
@@ -117,12 +117,75 @@ pub struct Extensions {
     /// Who is typing.
     #[serde(skip_serializing_if = "ByRoom::is_empty")]
     pub typing: ByRoom<EventJson>,
+    /// Which threads the user follows.
+    #[serde(rename = "io.element.msc4308.thread_subscriptions", skip_serializing_if = "Option::is_none")]
+    pub thread_subscriptions: Option<SubscriptionsResult>,
+    /// Sticky events that the rooms' timelines do not have.
+    #[serde(rename = "org.matrix.msc4354.sticky_events", skip_serializing_if = "StickyResult::is_empty")]
+    pub sticky_events: StickyResult,
+}
+
+/// Sticky events by room.
+#[derive(Debug, Default, Serialize)]
+pub struct StickyResult {
+    /// What the client sends as `since` once it has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_batch: Option<String>,
+    /// The rooms.
+    pub rooms: BTreeMap<OwnedRoomId, StickyRoom>,
+}
+
+impl StickyResult {
+    fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.next_batch.is_none()
+    }
+}
+
+/// Sticky events of a room.
+#[derive(Debug, Default, Serialize)]
+pub struct StickyRoom {
+    /// The events, oldest first.
+    pub events: Vec<EventJson>,
+}
+
+/// Which threads the user follows, by room and root: what has changed.
+#[derive(Debug, Default, Serialize)]
+pub struct SubscriptionsResult {
+    /// Threads that the user now follows, or follows in another way.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscribed: BTreeMap<OwnedRoomId, BTreeMap<OwnedEventId, SubscriptionResult>>,
+    /// Threads that the user follows no more.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsubscribed: BTreeMap<OwnedRoomId, BTreeMap<OwnedEventId, UnsubscriptionResult>>,
+    /// Where older changes are paged back, if this answer does not have all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev_batch: Option<String>,
+}
+
+/// How a user follows a thread.
+#[derive(Debug, Serialize)]
+pub struct SubscriptionResult {
+    /// True when a client has subscribed by itself.
+    pub automatic: bool,
+    /// Of two changes of a thread, that with the greater one is later.
+    pub bump_stamp: u64,
+}
+
+/// That a user follows a thread no more.
+#[derive(Debug, Serialize)]
+pub struct UnsubscriptionResult {
+    /// Of two changes of a thread, that with the greater one is later.
+    pub bump_stamp: u64,
 }
 
 impl Extensions {
     /// True when there is nothing to tell of the user's data and rooms.
     pub fn is_empty(&self) -> bool {
-        self.account_data.is_empty() && self.receipts.is_empty() && self.typing.is_empty()
+        self.account_data.is_empty()
+            && self.receipts.is_empty()
+            && self.typing.is_empty()
+            && self.thread_subscriptions.is_none()
+            && self.sticky_events.rooms.is_empty()
     }
 }
 

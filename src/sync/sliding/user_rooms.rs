@@ -27,7 +27,7 @@ use crate::{
         tables::ROOM_ACTIVITY,
     },
     sync::{limits, v3::SyncSources},
-    users::{AccountData, AccountDataEntry, ignored_users},
+    users::{AccountData, AccountDataEntry, InviteFilter},
 };
 
 /// The orders of users' rooms.
@@ -163,10 +163,10 @@ impl UserRooms {
         changes: &RoomChanges,
         until: StreamPosition,
     ) -> Result<(), RoomError> {
-        // Who is ignored decides which invites are there.
-        let is_about_ignored =
-            |entry: &AccountDataEntry| entry.room.is_none() && entry.event_type == "m.ignored_user_list";
-        if self.position.is_none() || changes.account_data.iter().any(is_about_ignored) {
+        // Whose invites the user takes decides which invites are there.
+        let is_about_invites =
+            |entry: &AccountDataEntry| entry.room.is_none() && InviteFilter::is_set_by(&entry.event_type);
+        if self.position.is_none() || changes.account_data.iter().any(is_about_invites) {
             *self = Self::default();
             self.read(sources, viewer)?;
             self.version = cache.next_version();
@@ -372,25 +372,24 @@ impl UserRooms {
 struct Listed<'a> {
     sources: &'a SyncSources,
     viewer: &'a Viewer,
-    ignored: HashSet<ruma::OwnedUserId>,
+    invites: InviteFilter,
 }
 
 impl<'a> Listed<'a> {
     fn new(sources: &'a SyncSources, viewer: &'a Viewer) -> Result<Self, StorageError> {
-        let ignored = ignored_users(&sources.storage, viewer.user, &viewer.user_id)?;
-        Ok(Self { sources, viewer, ignored })
+        let invites = InviteFilter::of(&sources.storage, viewer.user, &viewer.user_id)?;
+        Ok(Self { sources, viewer, invites })
     }
 
     /// Rooms that the user left are not listed, as the user knows; those that somebody else removed the user
-    /// from are. Invites of ignored users are not.
+    /// from are. Invites that the user does not take are not.
     fn lists(&mut self, room: ShortRoomId, row: &MembershipRow) -> Result<bool, RoomError> {
         match row.membership {
             _ if row.forgotten => Ok(false),
             Membership::Join | Membership::Knock => Ok(true),
-            Membership::Invite if self.ignored.is_empty() => Ok(true),
             Membership::Invite => {
                 let invite = self.sources.events.get(row.event)?;
-                Ok(invite.is_none_or(|invite| !self.ignored.contains(invite.event.sender())))
+                Ok(invite.is_none_or(|invite| self.invites.shows(invite.event.sender())))
             }
             Membership::Leave | Membership::Ban => {
                 let Some(meta) = self.sources.events.meta(row.event)? else { return Ok(false) };

@@ -4,12 +4,15 @@ use super::{
     Session, SyncError,
     response::{Events, InvitedRoom, KnockedRoom},
 };
-use crate::storage::{Read, ShortRoomId, tables::STRIPPED_STATE};
+use crate::{
+    storage::{Read, ShortRoomId, tables::STRIPPED_STATE},
+    users::InviteFilter,
+};
 
 impl Session<'_> {
-    /// An invite; `None` if it came from somebody whom the user ignores.
+    /// An invite; `None` if it came from somebody whose invites the user does not take.
     pub(super) fn invited(&self, room: ShortRoomId) -> Result<Option<InvitedRoom>, SyncError> {
-        if self.is_invited_by_ignored(room)? {
+        if !self.is_shown(room)? {
             return Ok(None);
         }
         Ok(Some(InvitedRoom { invite_state: self.stripped_state(room)? }))
@@ -25,13 +28,11 @@ impl Session<'_> {
         Ok(state.map(|state| state.0).unwrap_or_default().into())
     }
 
-    /// "Servers must not send room invites from ignored users to clients."
-    fn is_invited_by_ignored(&self, room: ShortRoomId) -> Result<bool, SyncError> {
-        if self.ignored.is_empty() {
-            return Ok(false);
-        }
-        let Some(row) = self.sources.index.membership(self.viewer().user, room)? else { return Ok(false) };
-        let invite = self.sources.events.get(row.event)?;
-        Ok(invite.is_some_and(|invite| self.ignored.contains(invite.event.sender())))
+    fn is_shown(&self, room: ShortRoomId) -> Result<bool, SyncError> {
+        let viewer = self.viewer();
+        let Some(row) = self.sources.index.membership(viewer.user, room)? else { return Ok(true) };
+        let Some(invite) = self.sources.events.get(row.event)? else { return Ok(true) };
+        let filter = InviteFilter::of(&self.sources.storage, viewer.user, &viewer.user_id)?;
+        Ok(filter.shows(invite.event.sender()))
     }
 }

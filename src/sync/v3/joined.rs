@@ -10,7 +10,7 @@ use super::{
 use crate::{
     matrix::Event,
     push::RoomUnread,
-    rooms::{EventForm, RoomView},
+    rooms::{EventForm, RoomView, sticky_events},
     storage::{Read, ShortEventId, ShortRoomId, ShortStateKeyId, ShortUserId, StreamPosition},
     sync::{
         filter::LazyLoading,
@@ -73,12 +73,35 @@ impl Session<'_> {
             account_data: self.room_account_data(room, room_id, part, data)?.into(),
             ..JoinedRoom::default()
         };
+        joined.sticky = self.sticky_events(&view, &window, span)?.into();
         let (ephemeral, has_read) = self.ephemeral(room, room_id, part.since())?;
         joined.ephemeral = ephemeral.into();
         if window.has_rows || has_read || extent.full {
             self.add_unread(&mut joined, self.sources.unread.of_room(self.viewer(), room, self.until())?)?;
         }
         Ok(joined)
+    }
+
+    /// The sticky events of a span that the window does not show, whatever the filter says.
+    fn sticky_events(
+        &self,
+        view: &RoomView<'_>,
+        window: &Window,
+        span: Span,
+    ) -> Result<Vec<EventJson>, SyncError> {
+        let span = (span.since.unwrap_or_default(), span.until);
+        let now_ms = self.sources.client_events.now_ms();
+        let mut events = Vec::new();
+        for (_, short) in sticky_events(&self.sources.storage, view.room(), span, now_ms)? {
+            if window.events.iter().any(|shown| shown.short() == short) {
+                continue;
+            }
+            let Some(event) = view.sticky_event(short)? else { continue };
+            if !self.ignored.contains(event.event().sender()) {
+                events.push(self.presenter.write(view, &event, EventForm::SYNC_TIMELINE)?);
+            }
+        }
+        Ok(events)
     }
 
     /// The newest events of a span that the filter wants, without those of ignored users.

@@ -52,7 +52,8 @@ impl Session<'_> {
         let Some(row) = view.membership() else { return Ok(None) };
         let mut left = LeftRoom::default();
         self.add_stay(&mut left, &view, room_id, Span { since: None, until: row.position })?;
-        if left.timeline.events.is_empty() {
+        // The filter may want no events: the state tells how the room was left.
+        if !view.was_joined() && left.timeline.events.is_empty() {
             return Ok(None);
         }
         if self.filter().room_account_data.allows_room(room_id) {

@@ -182,6 +182,9 @@ pub struct JoinedRoom {
     pub timeline: Timeline,
     /// Typing and receipts; there even if there are none, as other servers have it.
     pub ephemeral: Events,
+    /// Sticky events that the timeline does not have (MSC4354).
+    #[serde(rename = "msc4354_sticky", skip_serializing_if = "Events::is_empty")]
+    pub sticky: Events,
     /// The user's account data of the room.
     #[serde(skip_serializing_if = "Events::is_empty")]
     pub account_data: Events,
@@ -200,6 +203,7 @@ impl JoinedRoom {
         self.summary.is_empty()
             && self.state.is_empty()
             && self.timeline.is_empty()
+            && self.sticky.is_empty()
             && self.ephemeral.is_empty()
             && self.account_data.is_empty()
             && self.unread_notifications.is_none()

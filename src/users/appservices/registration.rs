@@ -87,6 +87,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Whether it is sent typing, receipts and presence.
+    pub fn wants_ephemeral(&self) -> bool {
+        self.url.is_some() && self.receives_ephemeral
+    }
+
     /// Whether it is sent messages for devices: by MSC4203 those are ephemeral data.
     pub fn wants_to_device(&self) -> bool {
         self.url.is_some() && (self.receives_ephemeral || self.receives_msc2409_ephemeral)

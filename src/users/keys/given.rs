@@ -56,6 +56,8 @@ pub(super) fn forget(
 ) -> Result<(), StorageError> {
     let rows = tx.scan(&GIVEN_KEYS, &GIVEN_KEYS.prefix(device), Direction::Forward);
     let keys = rows.map(|row| row.map(|(key, _)| key)).collect::<Result<Vec<_>, _>>()?;
-    keys.iter().for_each(|key| tx.delete(&GIVEN_KEYS, key));
+    for key in keys {
+        tx.delete(&GIVEN_KEYS, &key);
+    }
     Ok(())
 }

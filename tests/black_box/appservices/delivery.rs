@@ -135,3 +135,42 @@ fn a_user_that_does_not_exist_yet_is_asked_for() {
     let invite = bridged.next_events();
     assert_eq!(invite[0]["state_key"], "@irc_new:localhost");
 }
+
+#[test]
+fn presence_is_sent_of_those_with_whom_it_shares_a_room() {
+    let bridged = Bridged::start();
+    let (alice, carol, ghost) =
+        (bridged.server.register("alice"), bridged.server.register("carol"), bridged.ghost("irc_bob"));
+    room_with(&alice, &bridged, &ghost);
+    let show = |user: &Client, state: &str| {
+        let path =
+            format!("/_matrix/client/v3/presence/{}/status", crate::harness::path_segment(&user.user_id));
+        user.put(&path, json!({ "presence": state, "status_msg": format!("{state}!") })).ok();
+    };
+    let next = || loop {
+        let request = bridged.bridge.next();
+        let events = request.body["ephemeral"].as_array().cloned().unwrap_or_default();
+        if let Some(event) = events.into_iter().find(|event| event["type"] == "m.presence") {
+            return event;
+        }
+    };
+    show(&carol, "unavailable");
+    show(&alice, "unavailable");
+    let event = next();
+    assert_eq!(event["sender"], alice.user_id.as_str(), "carol is no concern of it: {event}");
+    assert_eq!(event["content"]["presence"], "unavailable");
+    assert_eq!(event["content"]["status_msg"], "unavailable!");
+    assert!(event.get("room_id").is_none(), "{event}");
+    bridged
+        .bot()
+        .put(
+            &acting_for(
+                &format!("/_matrix/client/v3/presence/{}/status", crate::harness::path_segment(&ghost)),
+                &ghost,
+            ),
+            json!({ "presence": "online" }),
+        )
+        .ok();
+    let event = next();
+    assert_eq!((&event["sender"], &event["content"]["presence"]), (&json!(ghost), &json!("online")));
+}

@@ -29,12 +29,15 @@ fn no_token_and_a_wrong_token_are_told_apart() {
 }
 
 #[test]
-fn a_token_in_the_query_is_that_of_an_old_client() {
+fn a_token_in_the_query_is_taken_of_old_clients_and_never_logged() {
     let server = Server::start();
     let alice = server.register("alice");
     let token = alice.token.clone().unwrap();
     let path = format!("/_matrix/client/v3/account/whoami?access_token={token}");
     assert_eq!(server.anonymous().get(&path).ok()["user_id"], alice.user_id);
+    let wrong = server.anonymous().get("/_matrix/client/v3/account/whoami?access_token=syt_not_a_token");
+    wrong.error(401, "M_UNKNOWN_TOKEN");
+    assert!(!server.log().contains(&token));
     alice.with_token(Some("wrong")).get(&path).error(401, "M_UNKNOWN_TOKEN");
 }
 

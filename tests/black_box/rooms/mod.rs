@@ -10,6 +10,8 @@ mod membership;
 mod messages;
 mod redaction;
 mod relations;
+mod search;
 mod spaces;
 mod state;
+mod thread_subscriptions;
 mod user_directory;

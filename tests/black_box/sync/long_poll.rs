@@ -80,7 +80,8 @@ fn invite_typing_receipt_and_account_data_wake_too() {
     let stored = |sync: &SyncResult| sync.body["account_data"]["events"][0]["type"] == "org.example.a";
     woken_by(&bob, sync.next_batch(), stored, || {
         let user = path_segment(&bob.user_id);
-        bob.put(&format!("/_matrix/client/v3/user/{user}/account_data/org.example.a"), json!({})).ok();
+        bob.put(&format!("/_matrix/client/v3/user/{user}/account_data/org.example.a"), json!({ "a": 1 }))
+            .ok();
     });
 }
 

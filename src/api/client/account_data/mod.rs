@@ -1,5 +1,6 @@
 //! Account data and room tags: all only for oneself.
 
+mod delete;
 mod global;
 mod room;
 mod tags;
@@ -8,6 +9,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRef, FromRequest, Request},
 };
+use http::Method;
 use ruma::api::{
     IncomingRequest,
     client::{config as api, tag},
@@ -17,6 +19,9 @@ use crate::{
     api::{ApiError, Ruma, request::body_error, routes::Routes},
     users::{AccountData, Sessions},
 };
+
+/// Where account data is deleted, until that is part of the specification.
+const UNSTABLE_DELETE: &str = "/_matrix/client/unstable/org.matrix.msc3391/user/{user_id}";
 
 /// Adds the endpoints of this folder.
 pub fn routes<S>(routes: Routes<S>) -> Routes<S>
@@ -30,6 +35,12 @@ where
         .add::<api::set_global_account_data::v3::Request, _, _>(global::set)
         .add::<api::get_room_account_data::v3::Request, _, _>(room::get)
         .add::<api::set_room_account_data::v3::Request, _, _>(room::set)
+        .add_at(Method::DELETE, &format!("{UNSTABLE_DELETE}/account_data/{{event_type}}"), delete::global)
+        .add_at(
+            Method::DELETE,
+            &format!("{UNSTABLE_DELETE}/rooms/{{room_id}}/account_data/{{event_type}}"),
+            delete::of_room,
+        )
         .add::<tag::get_tags::v3::Request, _, _>(tags::get)
         .add::<tag::create_tag::v3::Request, _, _>(tags::set)
         .add::<tag::delete_tag::v3::Request, _, _>(tags::remove)

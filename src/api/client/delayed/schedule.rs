@@ -7,7 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{ApiError, Requester, blocking, client::send::massaged_timestamp, json::JsonResponse},
+    api::{
+        ApiError, Requester, blocking,
+        client::send::{massaged_timestamp, sticky_duration},
+        json::JsonResponse,
+    },
     rooms::{DelayedEvents, appender::ClientTransaction, delayed::NewDelayedEvent},
 };
 
@@ -54,6 +58,7 @@ pub async fn schedule(
     content: Result<CanonicalJsonObject, ApiError>,
 ) -> Result<JsonResponse<Value>, ApiError> {
     let dated_ms = massaged_timestamp(&requester, uri)?;
+    let sticky_ms = sticky_duration(uri)?;
     let id = blocking::run(move || {
         if let Some(transaction) = &request.transaction
             && let Some(id) = events.scheduled_before(transaction)?
@@ -71,6 +76,7 @@ pub async fn schedule(
             content,
             delay_ms: request.delay_ms,
             dated_ms,
+            sticky_ms,
             transaction: request.transaction,
         })?)
     })

@@ -28,6 +28,8 @@ pub struct Advertised {
     pub livekit_urls: Vec<String>,
     /// The longest time for which an event may be sent later, in milliseconds.
     pub event_delay_ms_max: u64,
+    /// Whether threads notify those who follow them (MSC4306).
+    pub thread_subscriptions: bool,
 }
 
 /// Adds the endpoints of this folder.

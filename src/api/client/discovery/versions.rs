@@ -1,7 +1,9 @@
 //! `GET /_matrix/client/versions`: the versions of the specification that this server speaks.
 
+use axum::extract::State;
 use ruma::api::client::discovery::get_supported_versions::{Request, Response};
 
+use super::Advertised;
 use crate::api::{ApiResult, Ruma, RumaResponse};
 
 /// The versions. Old ones too, as clients ask for them by name.
@@ -12,21 +14,29 @@ const VERSIONS: [&str; 19] = [
 
 /// Features that clients ask for by the names they had before they were part of the specification, and
 /// that work under those names' paths.
-const FEATURES: [&str; 8] = [
+const FEATURES: &[&str] = &[
+    "org.matrix.msc3391",
     "org.matrix.msc3814",
+    "org.matrix.msc3874",
     "org.matrix.msc3881",
     "org.matrix.msc4108",
     "org.matrix.msc4140",
+    "org.matrix.msc4155",
     "org.matrix.msc4222",
+    "org.matrix.msc4354",
+    "org.matrix.msc4380.stable",
     "org.matrix.simplified_msc3575",
     "uk.tcpip.msc4133",
     "uk.tcpip.msc4133.stable",
 ];
 
 /// Lists them.
-pub async fn versions(_request: Ruma<Request>) -> ApiResult<Response> {
+pub async fn versions(State(advertised): State<Advertised>, _request: Ruma<Request>) -> ApiResult<Response> {
     let mut response = Response::new(VERSIONS.map(str::to_owned).to_vec());
-    response.unstable_features = FEATURES.into_iter().map(|feature| (feature.to_owned(), true)).collect();
+    response.unstable_features = FEATURES.iter().map(|feature| ((*feature).to_owned(), true)).collect();
+    if advertised.thread_subscriptions {
+        response.unstable_features.insert("org.matrix.msc4306".to_owned(), true);
+    }
     Ok(RumaResponse(response))
 }
 

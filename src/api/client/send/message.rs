@@ -11,7 +11,7 @@ use ruma::{
 };
 use serde::Deserialize;
 
-use super::{content, massaged_timestamp, transaction};
+use super::{content, massaged_timestamp, sticky_duration, transaction};
 use crate::{
     api::{
         ApiError, PathArguments, Requester, Ruma, RumaResponse, blocking,
@@ -49,7 +49,8 @@ pub async fn send(
         return Ok(schedule(delayed, requester, &uri, request, content).await?.into_response());
     }
     let at_ms = massaged_timestamp(&requester, &uri)?;
-    let message = Message { event_type, content: content?, at_ms };
+    let sticky_ms = sticky_duration(&uri)?;
+    let message = Message { event_type, content: content?, at_ms, sticky_ms };
     presence.acted(requester.user, &requester.device_id);
     let event_id =
         blocking::run(move || sender.send(&room_id, &requester.user_id, message, &transaction)).await?;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     api::{ApiError, Requester, limits, routes::Routes},
-    matrix::canonical_json,
+    matrix::{canonical_json, limits::STICKY_MS_MAX},
     net::Action,
     rooms::{RoomError, appender::ClientTransaction},
 };
@@ -56,6 +56,22 @@ pub(super) fn massaged_timestamp(requester: &Requester, uri: &Uri) -> Result<Opt
     let query: Query = serde_html_form::from_str(uri.query().unwrap_or_default())
         .map_err(|_| ApiError::invalid_param("`ts` must be a time in milliseconds since 1970"))?;
     Ok(query.ts.map(u64::from))
+}
+
+/// For how many milliseconds a client wants the event to be sticky (MSC4354).
+pub(in crate::api) fn sticky_duration(uri: &Uri) -> Result<Option<u64>, ApiError> {
+    #[derive(Deserialize)]
+    struct Query {
+        #[serde(rename = "org.matrix.msc4354.sticky_duration_ms")]
+        duration: Option<u64>,
+    }
+    let query: Result<Query, _> = serde_html_form::from_str(uri.query().unwrap_or_default());
+    match query.map(|query| query.duration) {
+        Ok(duration) if duration.is_none_or(|duration| duration <= STICKY_MS_MAX) => Ok(duration),
+        _ => Err(ApiError::invalid_param(format!(
+            "`org.matrix.msc4354.sticky_duration_ms` must be a number from 0 to {STICKY_MS_MAX}"
+        ))),
+    }
 }
 
 /// The content of an event as a client wrote it.

@@ -12,7 +12,7 @@ use ruma::{
     api::client::state::send_state_event::v3::{Request, Response},
 };
 
-use super::{EventTypePath, content, massaged_timestamp};
+use super::{EventTypePath, content, massaged_timestamp, sticky_duration};
 use crate::{
     api::{
         ApiError, Requester, Ruma, RumaResponse, blocking,
@@ -50,7 +50,8 @@ pub async fn put(
         return Ok(RumaResponse(Response::new(event_id.ok_or_else(is_so)?)).into_response());
     }
     let at_ms = massaged_timestamp(&requester, &uri)?;
-    let event = StateEvent { event_type, state_key: request.state_key, content, at_ms };
+    let sticky_ms = sticky_duration(&uri)?;
+    let event = StateEvent { event_type, state_key: request.state_key, content, at_ms, sticky_ms };
     let event_id =
         blocking::run(move || sender.put_state(&request.room_id, &requester.user_id, event)).await?;
     Ok(RumaResponse(Response::new(event_id)).into_response())

@@ -23,7 +23,7 @@ use crate::{
         rate_limits::LoginAttempts,
         request::{body_error, check_json},
     },
-    users::{Accounts, Appservice, LoginTokens, NewDevice, Sessions, UserError},
+    users::{Accounts, Appservice, LoginSecret, LoginTokens, NewDevice, Sessions, UserError},
 };
 
 /// Logs a user in.
@@ -31,6 +31,7 @@ pub async fn login(
     State(accounts): State<Accounts>,
     State(sessions): State<Sessions>,
     State(tokens): State<LoginTokens>,
+    State(secret): State<LoginSecret>,
     attempts: LoginAttempts,
     MaybeAppserviceToken(appservice): MaybeAppserviceToken,
     LoginRequest(request): LoginRequest,
@@ -38,6 +39,10 @@ pub async fn login(
     blocking::run(move || {
         let user_id = match &request.login_info {
             LoginInfo::ApplicationService(info) => own_user(&accounts, &appservice?.0, info)?,
+            info if info.login_type() == LoginSecret::LOGIN_TYPE && secret.is_set() => {
+                attempts.count(None)?;
+                by_secret(&accounts, &secret, info)?
+            }
             info => who(&accounts, &tokens, &attempts, info)?,
         };
         let device = NewDevice {
@@ -74,6 +79,22 @@ fn who(
         }
         _ => Err(unknown("This type of login is not offered")),
     }
+}
+
+/// The user whom a program that knows the secret logs in.
+fn by_secret(accounts: &Accounts, secret: &LoginSecret, info: &LoginInfo) -> Result<OwnedUserId, ApiError> {
+    #[derive(Deserialize)]
+    struct Proof {
+        identifier: UserIdentifier,
+        token: String,
+    }
+    let proof = serde_json::from_value(info.data().into_owned().into());
+    let Ok(Proof { identifier: UserIdentifier::Matrix(identifier), token }) = proof else {
+        return Err(ApiError::missing_param("An identifier of type m.id.user and a token are needed"));
+    };
+    let user_id = UserId::parse_with_server_name(identifier.user.as_str(), accounts.server_name())
+        .map_err(|_| ApiError::invalid_param("The identifier is not a user"))?;
+    if secret.fits(&user_id, &token) { Ok(user_id) } else { Err(UserError::WrongCredentials.into()) }
 }
 
 /// The user of an application service that it logs in (application service API, "Server admin style
@@ -172,6 +193,42 @@ mod tests {
         let whoami = "/_matrix/client/v3/account/whoami";
         assert_eq!(server.get(whoami, second["access_token"].as_str()).await.0, StatusCode::OK);
         assert_eq!(server.get(whoami, first["access_token"].as_str()).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn who_knows_the_secret_logs_users_in() {
+        use crate::users::LoginSecret;
+
+        let login = |user: &str, token: &str| {
+            let identifier = json!({ "type": "m.id.user", "user": user });
+            json!({ "type": LoginSecret::LOGIN_TYPE, "identifier": identifier, "token": token })
+        };
+        // By `openssl dgst -sha512 -hmac secret` of "@alice:example.org".
+        let token = "b01e848165702a307ff8e3af705c3db283eb593ab72882e6d162221f0692980d\
+                     5500f775eff7e003b406deb40b99b44e026e4aa887e0de4d0eee29e4b88ee317";
+        let server = TestServer::customised(|state| state.login_secret = LoginSecret::new("secret"));
+        server.user("alice");
+        let (_, flows) = server.get(PATH, None).await;
+        assert!(flows["flows"].as_array().unwrap().contains(&json!({ "type": LoginSecret::LOGIN_TYPE })));
+        for user in ["alice", "@alice:example.org"] {
+            let (status, session) = server.post(PATH, None, login(user, token)).await;
+            assert_eq!((status, &session["user_id"]), (StatusCode::OK, &json!("@alice:example.org")));
+        }
+        for (user, token) in [("alice", "00"), ("alice", ""), ("bob", token), ("@alice:elsewhere.org", token)]
+        {
+            let (status, refused) = server.post(PATH, None, login(user, token)).await;
+            assert_eq!(
+                (status, &refused["errcode"]),
+                (StatusCode::FORBIDDEN, &json!("M_FORBIDDEN")),
+                "{user}"
+            );
+        }
+        let (status, _) = server.post(PATH, None, json!({ "type": LoginSecret::LOGIN_TYPE })).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        let without = TestServer::new();
+        without.user("alice");
+        let (status, refused) = without.post(PATH, None, login("alice", token)).await;
+        assert_eq!((status, &refused["errcode"]), (StatusCode::BAD_REQUEST, &json!("M_UNKNOWN")));
     }
 
     #[tokio::test]

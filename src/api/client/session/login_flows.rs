@@ -1,20 +1,27 @@
 //! `GET /login`: how one can log in.
 
+use axum::extract::State;
 use ruma::api::client::session::get_login_types::v3::{
     ApplicationServiceLoginType, LoginType, PasswordLoginType, Request, Response, TokenLoginType,
 };
 
-use crate::api::{ApiResult, Ruma, RumaResponse};
+use crate::{
+    api::{ApiResult, Ruma, RumaResponse},
+    users::LoginSecret,
+};
 
 /// Lists the flows.
-pub async fn login_flows(_request: Ruma<Request>) -> ApiResult<Response> {
+pub async fn login_flows(State(secret): State<LoginSecret>, _request: Ruma<Request>) -> ApiResult<Response> {
     let mut token = TokenLoginType::new();
     token.get_login_token = true;
-    let flows = vec![
+    let mut flows = vec![
         LoginType::Password(PasswordLoginType::new()),
         LoginType::Token(token),
         LoginType::ApplicationService(ApplicationServiceLoginType::new()),
     ];
+    if secret.is_set() {
+        flows.extend(LoginType::new(LoginSecret::LOGIN_TYPE, serde_json::Map::new()));
+    }
     Ok(RumaResponse(Response::new(flows)))
 }
 

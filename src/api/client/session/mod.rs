@@ -14,7 +14,7 @@ use ruma::api::client::session as api;
 use crate::{
     api::routes::Routes,
     net::{Action, RateLimiter},
-    users::{Accounts, LoginTokens, Sessions, Uiaa},
+    users::{Accounts, LoginSecret, LoginTokens, Sessions, Uiaa},
 };
 
 /// Adds the endpoints of this folder.
@@ -22,6 +22,7 @@ pub fn routes<S>(routes: Routes<S>) -> Routes<S>
 where
     S: Clone + Send + Sync + 'static,
     Accounts: FromRef<S>,
+    LoginSecret: FromRef<S>,
     LoginTokens: FromRef<S>,
     Sessions: FromRef<S>,
     Uiaa: FromRef<S>,

@@ -3,21 +3,23 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{FromRef, Path, State, rejection::PathRejection};
+use axum::extract::{FromRef, Path, RawQuery, State, rejection::PathRejection};
 use ruma::{
     OwnedRoomId,
     api::{
         Direction,
         client::message::get_message_events::v3::{Request, Response},
     },
+    exports::serde_html_form,
 };
+use serde::Deserialize;
 
 use crate::{
     api::{ApiError, ApiResult, ApiState, Ruma, RumaResponse, authentication::Requester, blocking},
     federation::IncomingPdus,
     rooms::{
-        ClientEvents, EventFilter, EventForm, Page, PageRequest, ReadError, ReceivedEvents, Timelines,
-        Viewer, Visibility,
+        ClientEvents, EventFilter, EventForm, Page, PageRequest, ReadError, ReceivedEvents, RelationFilter,
+        Timelines, Viewer, Visibility,
     },
 };
 
@@ -41,12 +43,25 @@ impl FromRef<ApiState> for Reading {
     }
 }
 
+/// The filter as it was sent, for what ruma's type does not know of it.
+#[derive(Debug, Default, Deserialize)]
+struct FilterText {
+    filter: Option<String>,
+}
+
+/// What the filter of a query says of relations; one that is none is refused with the rest of the request.
+fn relations_in(query: Option<&str>) -> RelationFilter {
+    let query: FilterText = serde_html_form::from_str(query.unwrap_or_default()).unwrap_or_default();
+    query.filter.and_then(|filter| serde_json::from_str(&filter).ok()).unwrap_or_default()
+}
+
 /// The handler.
 pub async fn messages(
     State(reading): State<Reading>,
     State(incoming_pdus): State<IncomingPdus>,
     requester: Requester,
     path: Result<Path<HashMap<String, String>>, PathRejection>,
+    RawQuery(query): RawQuery,
     request: Result<Ruma<Request>, ApiError>,
 ) -> ApiResult<Response> {
     let viewer = Viewer::from(requester);
@@ -56,7 +71,8 @@ pub async fn messages(
         Err(refused) => return Err(refusal(reading.visibility, viewer, path, refused).await),
     };
     let room_id = request.room_id.clone();
-    let read = move || reading.read(&viewer, &request);
+    let relations = relations_in(query.as_deref());
+    let read = move || reading.read(&viewer, &request, &relations);
     let (response, ends_early) = blocking::run(read.clone()).await?;
     if ends_early && incoming_pdus.fetch_history(&room_id).await {
         return blocking::run(read).await.map(|(response, _)| RumaResponse(response));
@@ -66,9 +82,15 @@ pub async fn messages(
 
 impl Reading {
     /// The page, and whether there is more of the room's history elsewhere that would belong to it.
-    fn read(&self, viewer: &Viewer, request: &Request) -> Result<(Response, bool), ReadError> {
+    fn read(
+        &self,
+        viewer: &Viewer,
+        request: &Request,
+        relations: &RelationFilter,
+    ) -> Result<(Response, bool), ReadError> {
         let view = self.visibility.reader(viewer, &request.room_id)?;
-        let page = page(&self.timelines, &view, request)?;
+        let filter = EventFilter::from(request.filter.clone()).with_relations(relations.clone());
+        let page = page(&self.timelines, &view, request, filter.clone())?;
         let is_at_start = request.dir == Direction::Backward && request.to.is_none() && page.end.is_none();
         let is_more = is_at_start && !self.received.missing_history(&request.room_id, 1)?.is_empty();
         // The next page may bring it; an empty one that comes after an attempt ends the search.
@@ -76,7 +98,6 @@ impl Reading {
         let mut response = Response::new();
         response.start = page.start.to_string();
         response.end = end.map(|end| end.to_string());
-        let filter = EventFilter::from(request.filter.clone());
         if filter.lazy_loads_members() {
             let members = self.timelines.senders(&view, &page.events)?;
             response.state = self.client_events.write_all(&view, &members, EventForm::STATE)?;
@@ -105,9 +126,9 @@ fn page(
     timelines: &Timelines,
     view: &crate::rooms::RoomView<'_>,
     request: &Request,
+    filter: EventFilter,
 ) -> Result<Page, ReadError> {
     let token = |text: &Option<String>| text.as_deref().map(str::parse).transpose();
-    let filter = EventFilter::from(request.filter.clone());
     let from = token(&request.from)?;
     if !filter.allows_room(&request.room_id) {
         let start = from.unwrap_or(crate::rooms::PaginationToken::Before(view.timeline_end()?));

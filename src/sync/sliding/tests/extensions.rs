@@ -140,3 +140,32 @@ fn typing_is_told_when_it_changes() {
     assert_eq!(typists(&client.sync(&server)), json!([]));
     assert_eq!(client.sync(&server)["extensions"], json!({}));
 }
+
+#[test]
+fn threads_that_are_followed_are_told_once() {
+    let server = SyncFixture::new();
+    let [alice, ..] = people();
+    let room = server.rooms.public_room(&alice);
+    let root = server.rooms.say(&room, &alice, "root");
+    let viewer = server.viewer(&alice);
+    let crate::rooms::testing::RoomsFixture { storage, index, events, states, .. } = &server.rooms;
+    let visibility =
+        crate::rooms::Visibility::new(storage.clone(), index.clone(), events.clone(), states.clone());
+    let timelines = crate::rooms::Timelines::new(storage.clone(), events.clone(), states.clone());
+    let subscriptions =
+        crate::rooms::ThreadSubscriptions::new(storage.clone(), events.clone(), visibility, timelines);
+    let name = "io.element.msc4308.thread_subscriptions";
+    let body = json!({"extensions": {name: {"enabled": true}}});
+    let mut client = SlidingClient::new(&server, &alice, body);
+    assert_eq!(client.sync(&server)["extensions"], json!({}));
+    subscriptions.subscribe(&viewer, &room, &root, None).unwrap();
+    let told = client.sync(&server)["extensions"][name].clone();
+    let thread = &told["subscribed"][room.as_str()][root.as_str()];
+    assert_eq!(thread["automatic"], false);
+    assert!(thread["bump_stamp"].is_u64());
+    assert_eq!(client.sync(&server)["extensions"], json!({}));
+    subscriptions.unsubscribe(&viewer, &room, &root).unwrap();
+    let told = client.sync(&server)["extensions"][name].clone();
+    assert!(told["unsubscribed"][room.as_str()][root.as_str()]["bump_stamp"].is_u64());
+    assert!(told.get("subscribed").is_none());
+}

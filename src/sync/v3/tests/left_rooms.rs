@@ -180,3 +180,21 @@ fn what_came_long_after_the_leaving_is_passed_over() {
     assert_eq!(shown(&left["timeline"]), ["news", "m.room.member"]);
     assert!(!shown(&left["state"]).contains(&"m.room.topic".to_owned()), "{left}");
 }
+
+#[test]
+fn a_left_room_whose_events_are_not_wanted_is_told_with_its_state() {
+    let server = SyncFixture::new();
+    let [alice, bob, _] = people();
+    let room = server.rooms.public_room(&alice);
+    server.rooms.join(&room, &bob);
+    server.rooms.set_membership(&room, &bob, &bob, "leave").unwrap();
+    server.rooms.set_state(&room, &alice, "m.room.topic", "", json!({"topic": "secret"})).unwrap();
+    let filter = json!({"room": {"include_leave": true, "timeline": {"limit": 0}}});
+    let (answer, _) = server.filtered(&bob, None, filter);
+    let left = left(&answer, &room);
+    assert_eq!(left["timeline"]["events"], json!([]));
+    let state = left["state"]["events"].as_array().unwrap();
+    let own = state.iter().find(|event| event["state_key"] == bob.as_str()).unwrap();
+    assert_eq!(own["content"]["membership"], "leave");
+    assert!(!state.iter().any(|event| event["type"] == "m.room.topic"));
+}

@@ -4,5 +4,6 @@ mod left_rooms;
 mod model;
 mod news;
 mod states;
+mod sticky;
 mod unread;
 mod waiting;
