@@ -185,8 +185,7 @@ pub struct JoinedRoom {
     /// Sticky events that the timeline does not have (MSC4354).
     #[serde(rename = "msc4354_sticky", skip_serializing_if = "Events::is_empty")]
     pub sticky: Events,
-    /// The user's account data of the room.
-    #[serde(skip_serializing_if = "Events::is_empty")]
+    /// The user's account data of the room; there even if there is none, as other servers have it.
     pub account_data: Events,
     /// Unread events, of the main timeline alone if threads are counted by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
